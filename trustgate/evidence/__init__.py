@@ -1,0 +1,1 @@
+"""Bytes, trust material and a moment in time go in; facts come out. Nothing in here asks anyone."""

@@ -1,0 +1,1 @@
+"""What trustgate does: a flow asks the ports, calls a decider, writes once and returns."""

@@ -1,0 +1,1 @@
+"""The words of the OCI specifications as values: digests, names, descriptors, manifests."""

@@ -1,0 +1,1 @@
+"""Policy: files become rules, rules and evidence become a verdict. Pure: nothing here asks anyone."""

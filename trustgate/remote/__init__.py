@@ -1,0 +1,1 @@
+"""Everything that lies outside: other registries, git repositories of policies."""

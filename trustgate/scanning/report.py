@@ -1,0 +1,111 @@
+"""The report that every scanner is brought to: packages, findings, and what had no data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from trustgate.oci.digest import Digest
+
+
+class Severity(StrEnum):
+    """How bad; ``unknown`` has no rank of its own: policy says how to treat it."""
+
+    UNKNOWN = "unknown"
+    NONE = "none"
+    NEGLIGIBLE = "negligible"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        return list(Severity).index(self)
+
+
+class ScanStatus(StrEnum):
+    """``OK`` is the only status whose findings are the whole answer."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    """A limit was met or a part could not be read: findings hold, their absence proves nothing."""
+    UNSUPPORTED = "unsupported"
+    """The scanner does not read this kind of artifact."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One installed package. ``ecosystem`` is OSV's word, with the release: ``Debian:12``."""
+
+    name: str
+    version: str
+    ecosystem: str
+    purl: str
+    source_name: str = ""
+    source_version: str = ""
+    layer: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One vulnerability in one package. ``vulnerability`` is the CVE where there is one."""
+
+    vulnerability: str
+    aliases: tuple[str, ...]
+    package: Package
+    severity: Severity
+    score: float | None
+    """CVSS base score, 0 to 10, where the advisory has one."""
+    fixed_versions: tuple[str, ...]
+    title: str = ""
+    url: str = ""
+    known_exploited: bool = False
+    undetermined: bool = False
+    """The installed version could not be compared with the advisory's: not silence, not a hit."""
+
+    @property
+    def fixable(self) -> bool:
+        return bool(self.fixed_versions)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """For one ecosystem: how many packages were found and whether there are advisories for it at all."""
+
+    ecosystem: str
+    packages: int
+    covered: bool
+    advisories_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanReport:
+    """What one scanner found in one manifest."""
+
+    scanner: str
+    scanner_version: str
+    subject: Digest
+    scanned_at: datetime
+    status: ScanStatus
+    reason: str
+    """For people; empty when the status is ``OK``."""
+    database: str
+    """Which generation of advisories was used; empty for none."""
+    database_at: datetime | None
+    os: str
+    """``debian 12``; empty where no os-release was found."""
+    packages: tuple[Package, ...]
+    findings: tuple[Finding, ...]
+    coverage: tuple[Coverage, ...]
+
+    @property
+    def covered(self) -> bool:
+        """Every package that was found belongs to an ecosystem with advisories, and there is one at all.
+
+        No packages and no data are states of their own: "nothing found" in either says nothing.
+        """
+        return bool(self.packages) and all(part.covered for part in self.coverage)

@@ -1,0 +1,1 @@
+"""The machines that keep things: SQLite tables behind the ports, blobs on local disk."""
