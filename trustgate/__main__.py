@@ -1,0 +1,5 @@
+"""``python -m trustgate``."""
+
+from trustgate.cli.main import main
+
+main()

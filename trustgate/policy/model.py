@@ -9,13 +9,13 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from trustgate.evidence.model import Absent, Known, SignatureFact, Unreachable
+from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.scanning.report import ScanReport
 
 
 class Action(StrEnum):
-    """What is asked for. ``TAG`` moves a name, ``PUSH`` brings content, ``MOUNT`` reads across repositories."""
+    """What is asked for. ``TAG`` moves a name, ``PUSH`` adds content, ``MOUNT`` reads from another repository."""
 
     PULL = "pull"
     PUSH = "push"

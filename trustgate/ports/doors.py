@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.ports.values import (
@@ -27,7 +28,6 @@ from trustgate.ports.values import (
     Upload,
     UploadId,
 )
-from trustgate.scanning.report import ScanReport
 
 # --- time ----------------------------------------------------------------------------------------
 

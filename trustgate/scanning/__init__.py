@@ -4,6 +4,14 @@ An adapter subclasses ``Scanner``, writes ``_scan`` and registers under the entr
 ``trustgate.scanners``. It reads this page and nothing else of trustgate.
 """
 
+from trustgate.evidence.scan_report import (
+    Coverage,
+    Finding,
+    Package,
+    ScanReport,
+    ScanStatus,
+    Severity,
+)
 from trustgate.scanning.adapter import (
     Blob,
     DatabaseStatus,
@@ -12,14 +20,6 @@ from trustgate.scanning.adapter import (
     ScannerError,
     ScanRequest,
     UpdatableScanner,
-)
-from trustgate.scanning.report import (
-    Coverage,
-    Finding,
-    Package,
-    ScanReport,
-    ScanStatus,
-    Severity,
 )
 
 __all__ = [

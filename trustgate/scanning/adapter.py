@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, final
 
+from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest
-from trustgate.scanning.report import ScanReport
 
 MAX_REPORT_FINDINGS: Final = 50_000
 
