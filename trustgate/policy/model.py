@@ -15,7 +15,7 @@ from trustgate.oci.names import RepositoryName, Tag
 
 
 class Action(StrEnum):
-    """What is asked for. ``TAG`` moves a name, ``PUSH`` adds content, ``MOUNT`` reads from another repository."""
+    """What is asked for: ``TAG`` moves a name, ``PUSH`` adds content, ``MOUNT`` reads another repository."""
 
     PULL = "pull"
     PUSH = "push"

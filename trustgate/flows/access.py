@@ -1,0 +1,73 @@
+"""Who may do what: grants of an account, narrowed by the scope of the token that was presented.
+
+This is authentication's half and speaks before policy does: whoever may not see a repository learns
+nothing about it. It never says that content is good, see ``flows/admit.py`` for that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from trustgate.policy.model import Caller
+from trustgate.ports import Grant, Permission
+
+ANONYMOUS = "anonymous"
+ALL_PERMISSIONS: frozenset[Permission] = frozenset({"pull", "push", "delete", "admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The caller of one request, and what the credential that was presented allows.
+
+    ``scope`` is the token's, exactly as granted; ``None`` for Basic credentials and for nobody, where
+    the account's grants and the public projects count.
+    """
+
+    caller: Caller
+    is_admin: bool = False
+    grants: tuple[Grant, ...] = ()
+    public_projects: frozenset[str] = frozenset()
+    scope: Mapping[str, frozenset[Permission]] | None = None
+    may_list_catalog: bool = False
+
+    @property
+    def is_anonymous(self) -> bool:
+        return self.caller.name == ANONYMOUS
+
+    def may(self, permission: Permission, repository: str) -> bool:
+        """Whether this credential allows it on ``repository``."""
+        if self.scope is not None:
+            return permission in self.scope.get(repository, frozenset())
+        return permission in permissions_on(self, repository)
+
+
+def permissions_on(actor: Actor, repository: str) -> frozenset[Permission]:
+    """All that the account itself may do on ``repository``, whatever the token says."""
+    if actor.is_admin:
+        return ALL_PERMISSIONS
+    allowed: set[Permission] = set()
+    for grant in actor.grants:
+        if grant_matches(grant.pattern, repository):
+            allowed |= grant.permissions
+    if "admin" in allowed:
+        allowed |= ALL_PERMISSIONS
+    if repository.partition("/")[0] in actor.public_projects:
+        allowed.add("pull")
+    return frozenset(allowed)
+
+
+def grant_matches(pattern: str, repository: str) -> bool:
+    """``shop`` is the whole project; otherwise a glob: ``*`` inside a segment, ``**`` across segments."""
+    if "/" not in pattern and "*" not in pattern:
+        return repository.partition("/")[0] == pattern
+    return bool(_compiled(pattern).fullmatch(repository))
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"(\*\*|\*)", pattern)
+    translated = {"**": ".*", "*": "[^/]*"}
+    return re.compile("".join(translated.get(part, re.escape(part)) for part in parts))
