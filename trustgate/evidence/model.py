@@ -20,7 +20,7 @@ from trustgate.oci.manifest import Descriptor
 T = TypeVar("T")
 
 MAX_SIGNATURE_CANDIDATES = 64
-"""Signature candidates judged for one digest; more are reported, and make the evidence Unreachable."""
+"""Signature candidates judged for one digest, oldest first; that there are more is reported."""
 MAX_SIMPLE_SIGNING_BYTES = 64 * 1024
 MAX_BUNDLE_BYTES = 1024 * 1024
 
@@ -44,6 +44,15 @@ class Unreachable:
     """It could not be asked for, or not be read whole: no statement either way."""
 
     why: str
+
+
+class Role(StrEnum):
+    """What a manifest is, decided from its content when it was pushed (never from a tag's name)."""
+
+    IMAGE = "image"
+    INDEX = "index"
+    SIGNATURE = "signature"
+    ARTIFACT = "artifact"
 
 
 class Outcome(StrEnum):

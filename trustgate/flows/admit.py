@@ -1,16 +1,46 @@
-"""The only way to a yes. See ``docs/`` "How a decision is made"."""
+"""The only way to a yes: gather evidence, ask the policy, record the answer.
+
+Every pull of a manifest, every blob, mount, referrers list, push, tag and delete passes ``Gate``. It
+raises ``Refused`` for a no; there is no other way out of it that lets content through.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
-from trustgate.errors import TrustgateError
+from trustgate.errors import StorageFull, StorageUnavailable, TrustgateError
 from trustgate.flows.access import Actor
+from trustgate.flows.decision_ids import new_decision_id
+from trustgate.flows.evidence_rows import rows
+from trustgate.flows.gather import Gatherer
+from trustgate.flows.verdict_cache import CacheKey, Judged, VerdictCache
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.policy.model import Action, Verdict
-from trustgate.ports import DecisionId, StoredManifest
+from trustgate.policy.client_line import reason_phrase, refusal_line, warning_line
+from trustgate.policy.document import PolicySet
+from trustgate.policy.engine import evaluate
+from trustgate.policy.fence import unreachable_blob
+from trustgate.policy.model import Action, Request, Role, Verdict, VerdictKind
+from trustgate.ports import (
+    Blobs,
+    Clock,
+    DecisionId,
+    DecisionRecord,
+    Decisions,
+    Freshness,
+    Manifests,
+    StoredManifest,
+)
+
+MAX_MANIFESTS_OF_BLOB = 256
+"""Manifests that are judged before a blob is refused; the first yes ends the search."""
+MAX_TAGS_OF_MANIFEST = 16
+"""Tags by which a manifest is judged for its blobs, beside its digest."""
+
+log = logging.getLogger("trustgate.decisions")
 
 
 class Refused(TrustgateError):
@@ -18,9 +48,12 @@ class Refused(TrustgateError):
 
     code = "denied"
 
-    def __init__(self, message: str, *, decision: DecisionId, reason_phrase: str = "") -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, decision: DecisionId, link: str = "", reason_phrase: str = ""
+    ) -> None:
+        super().__init__(message, hint=f"read the decision: {link}" if link else "")
         self.decision = decision
+        self.link = link
         self.reason_phrase = reason_phrase
 
 
@@ -30,28 +63,74 @@ class Admission:
 
     verdict: Verdict
     warning: str = ""
+    decision: DecisionId | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateLinks:
+    """How a decision is named to people: its page, and the registry's host in messages."""
+
+    page: Callable[[DecisionId], str]
+    host: str
 
 
 class Gate:
     """Gathers evidence, asks the policy, records. Every method raises ``Refused`` for a no."""
 
+    def __init__(
+        self,
+        *,
+        gatherer: Gatherer,
+        manifests: Manifests,
+        blobs: Blobs,
+        decisions: Decisions,
+        freshness: Freshness,
+        policies: Callable[[], PolicySet],
+        clock: Clock,
+        links: GateLinks,
+        observe: Callable[[Verdict, float, bool], None],
+    ) -> None:
+        self._gatherer = gatherer
+        self._manifests = manifests
+        self._blobs = blobs
+        self._decisions = decisions
+        self._freshness = freshness
+        self._policies = policies
+        self._clock = clock
+        self._links = links
+        self._observe = observe
+        self._saving = Lock()
+        self.cache = VerdictCache(clock)
+
+    # --- questions -------------------------------------------------------------------------------
+
     def pull(self, manifest: StoredManifest, actor: Actor, *, tag: Tag | None) -> Admission:
         """May ``actor`` have this manifest? ``tag`` is the name it was asked for by, if any."""
-        raise NotImplementedError
+        request = Request(Action.PULL, manifest.repository, manifest.digest, actor.caller, tag)
+        return self._answer(self._judge(request, manifest.role))
 
     def blob(self, repository: RepositoryName, digest: Digest, actor: Actor) -> None:
         """May ``actor`` have this blob? Yes when a manifest admitted for them here reaches it."""
-        raise NotImplementedError
+        if not self._policies().gates_pulls_of(repository):
+            return
+        refused = self._reach(repository, digest, actor, Action.PULL)
+        if refused is not None:
+            self._answer(refused)
 
     def mount(self, source: RepositoryName, digest: Digest, actor: Actor) -> bool:
-        """May ``actor`` take this blob out of ``source`` into another repository?"""
-        raise NotImplementedError
+        """May ``actor`` take this blob out of ``source``? A no is no refusal: the client uploads instead."""
+        if not self._policies().gates_pulls_of(source):
+            return True
+        return self._reach(source, digest, actor, Action.PULL, Action.MOUNT) is None
 
     def referrers(
         self, repository: RepositoryName, found: Sequence[StoredManifest], actor: Actor
     ) -> tuple[StoredManifest, ...]:
         """Those of ``found`` that ``actor`` may have."""
-        raise NotImplementedError
+        requests = (Request(Action.PULL, repository, item.digest, actor.caller) for item in found)
+        judged = [self._judge(request, item.role) for request, item in zip(requests, found, strict=True)]
+        return tuple(item for item, answer in zip(found, judged, strict=True) if answer.verdict.allowed)
 
     def change(
         self,
@@ -61,6 +140,135 @@ class Gate:
         actor: Actor,
         *,
         tag: Tag | None,
+        role: Role | None = None,
     ) -> Admission:
-        """May ``actor`` push ``digest``, point ``tag`` at it, or delete it (``Action`` says which)?"""
-        raise NotImplementedError
+        """May ``actor`` push ``digest``, point ``tag`` at it, or delete it (``Action`` says which)?
+
+        ``role`` is given for content that is not stored yet; otherwise it is looked up. Never answered
+        from the cache: where a tag points may change between two pushes.
+        """
+        request = Request(action, repository, digest, actor.caller, tag)
+        return self._answer(self._ask(request, role or self._role(repository, digest)))
+
+    def explain(self, manifest: StoredManifest, actor: Actor, *, tag: Tag | None) -> DecisionRecord:
+        """The decision on a pull as it would fall now, recorded so that its page exists."""
+        request = Request(Action.PULL, manifest.repository, manifest.digest, actor.caller, tag)
+        judged = self._ask(request, manifest.role)
+        self._save(judged)
+        return judged.record
+
+    # --- answers ---------------------------------------------------------------------------------
+
+    def _reach(
+        self, repository: RepositoryName, digest: Digest, actor: Actor, *actions: Action
+    ) -> Judged | None:
+        """``None`` when a manifest that this caller may have reaches the blob; else the refusal."""
+        refused: Judged | None = None
+        for action in actions:
+            for request, role in self._ways_to(action, repository, digest, actor):
+                judged = self._judge(request, role)
+                if judged.verdict.allowed:
+                    break
+                refused = refused or judged
+            else:
+                return refused or self._unreachable(Request(action, repository, digest, actor.caller))
+        return None
+
+    def _ways_to(
+        self, action: Action, repository: RepositoryName, digest: Digest, actor: Actor
+    ) -> Iterator[tuple[Request, Role]]:
+        """Every manifest that points to the blob, by digest and by the tags it has."""
+        for manifest in self._reaching(repository, digest):
+            tags = self._manifests.tags_of(repository, manifest.digest)[:MAX_TAGS_OF_MANIFEST]
+            for tag in (None, *tags):
+                yield Request(action, repository, manifest.digest, actor.caller, tag), manifest.role
+
+    def _unreachable(self, request: Request) -> Judged:
+        now = self._clock.now()
+        verdict = unreachable_blob(request, policy_revision=self._policies().revision, now=now)
+        self._observe(verdict, 0.0, False)
+        return Judged(
+            DecisionRecord(new_decision_id(now), verdict, evidence=(), cached=False, duration_ms=0.0)
+        )
+
+    def _reaching(self, repository: RepositoryName, digest: Digest) -> tuple[StoredManifest, ...]:
+        digests = self._manifests.containing(repository, digest, limit=MAX_MANIFESTS_OF_BLOB)
+        found = (self._manifests.find(repository, manifest) for manifest in digests)
+        return tuple(manifest for manifest in found if manifest is not None)
+
+    def _role(self, repository: RepositoryName, digest: Digest) -> Role:
+        stored = self._manifests.find(repository, digest)
+        return stored.role if stored else Role.ARTIFACT
+
+    def _judge(self, request: Request, role: Role) -> Judged:
+        """The verdict, from the cache when nothing that it rests on has changed."""
+        key = CacheKey(request.action, request.repository, request.digest, request.tag, request.caller)
+        vector = self._freshness.vector(request.repository)  # before the evidence: a change then mismatches
+        policies = self._policies()
+        kept = self.cache.get(key, vector, policies)
+        if kept is not None:
+            self._observe(kept.verdict, 0.0, True)
+            return kept
+        judged = self._ask(request, role, policies)
+        if judged.verdict.cacheable:
+            self.cache.put(key, vector, policies, judged)
+        return judged
+
+    def _ask(self, request: Request, role: Role, policies: PolicySet | None = None) -> Judged:
+        began = self._clock.monotonic()
+        policies = policies or self._policies()
+        now = self._clock.now()
+        needs = policies.needs(request)
+        evidence = self._gatherer.evidence(request, role, needs=needs, policies=policies, now=now)
+        verdict = evaluate(policies, request, evidence, now)
+        took_s = self._clock.monotonic() - began
+        self._observe(verdict, took_s, False)
+        record = DecisionRecord(
+            id=new_decision_id(now),
+            verdict=verdict,
+            evidence=rows(evidence),
+            cached=False,
+            duration_ms=took_s * 1000,
+        )
+        return Judged(record)
+
+    def _answer(self, judged: Judged) -> Admission:
+        verdict = judged.verdict
+        if verdict.kind is VerdictKind.ALLOW:
+            return Admission(verdict)
+        self._save(judged)
+        decision = judged.record.id
+        link = self._links.page(decision)
+        if verdict.kind is VerdictKind.WARN:
+            return Admission(verdict, warning_line(verdict, decision=decision, url=link), decision, link)
+        log.info(
+            "denied %s of %s@%s for %s by %s decision=%s",
+            verdict.request.action,
+            verdict.request.repository,
+            verdict.request.digest,
+            verdict.request.caller.name,
+            ", ".join(result.rule for result in verdict.worst),
+            decision,
+        )
+        raise Refused(
+            refusal_line(verdict, decision=decision, url=link, reference=self._reference(verdict.request)),
+            decision=decision,
+            link=link,
+            reason_phrase=reason_phrase(verdict, decision),
+        )
+
+    def _reference(self, request: Request) -> str:
+        name = f":{request.tag}" if request.tag else f"@{request.digest}"
+        return f"{self._links.host}/{request.repository}{name}"
+
+    def _save(self, judged: Judged) -> None:
+        """Keep the record once. A refusal stands even when its record can't be written."""
+        with self._saving:
+            if judged.saved:
+                return
+            try:
+                self._decisions.save([judged.record])
+            except (StorageUnavailable, StorageFull) as exc:
+                log.error("decision %s could not be recorded: %s", judged.record.id, exc.message)
+                return
+            judged.saved = True

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from trustgate.evidence.model import Absent, Known, SignatureFact, Unreachable
+from trustgate.evidence.model import Absent, Known, Role, SignatureFact, Unreachable
 from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
@@ -22,15 +22,6 @@ class Action(StrEnum):
     TAG = "tag"
     DELETE = "delete"
     MOUNT = "mount"
-
-
-class Role(StrEnum):
-    """What a manifest is, decided from its content when it was pushed (never from a tag's name)."""
-
-    IMAGE = "image"
-    INDEX = "index"
-    SIGNATURE = "signature"
-    ARTIFACT = "artifact"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Protocol
 from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
+from trustgate.evidence.model import Role
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -79,8 +80,9 @@ class BlobStore(Protocol):
         ...
 
     def commit(self, upload: UploadId, digest: Digest, size: int) -> StorageKey:
-        """Verify size and digest, make the content durable under a fresh key, and drop the staging.
+        """Verify size and digest, and make the content durable under a fresh key.
 
+        The staged content stays until ``discard``, so that a finish that was cut off can be tried again.
         Raises ``DigestInvalid`` or ``SizeInvalid`` (staged content then stays as it was).
         """
         ...
@@ -131,7 +133,7 @@ class Manifests(Protocol):
     def delete(self, repository: RepositoryName, target: Tag | Digest) -> bool:
         """Remove a tag, or a manifest with all tags that point to it. False when it was not there.
 
-        Raises ``Conflict`` when another manifest of the repository (an index) still names the digest.
+        An index that names a deleted child becomes sparse; blobs stay with the repository.
         """
         ...
 
@@ -148,9 +150,9 @@ class Manifests(Protocol):
         ...
 
     def referrers(
-        self, repository: RepositoryName, subject: Digest, *, limit: int
+        self, repository: RepositoryName, subject: Digest, *, limit: int, role: Role | None = None
     ) -> tuple[StoredManifest, ...]:
-        """Manifests whose ``subject`` is that digest, oldest first; at most ``limit``."""
+        """Manifests whose ``subject`` is that digest, oldest first; at most ``limit``, of one role if given."""
         ...
 
     def containing(self, repository: RepositoryName, digest: Digest, *, limit: int) -> tuple[Digest, ...]:

@@ -10,7 +10,8 @@ from typing import Literal, NewType
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.policy.model import Role, Verdict
+from trustgate.evidence.model import Role
+from trustgate.policy.model import Verdict
 
 StorageKey = NewType("StorageKey", str)
 UploadId = NewType("UploadId", str)

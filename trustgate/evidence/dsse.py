@@ -1,0 +1,106 @@
+"""DSSE envelopes and in-toto statements, read strictly (DSSE 1.0; in-toto attestation framework v1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trustgate.errors import DigestInvalid
+from trustgate.evidence.signature_bytes import MAX_SIGNATURE_BYTES, canonical_base64
+from trustgate.oci.digest import Digest
+from trustgate.oci.strict_json import Json, JsonRefused, loads
+
+IN_TOTO_PAYLOAD = "application/vnd.in-toto+json"
+STATEMENT_V1 = "https://in-toto.io/Statement/v1"
+MAX_PAYLOAD_BYTES = 1024 * 1024
+
+
+class Malformed(ValueError):
+    """The bytes do not have the shape that their format asks for. The message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A DSSE envelope with exactly one signature."""
+
+    payload_type: str
+    payload: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+    @property
+    def signed(self) -> bytes:
+        """The pre-authentication encoding: what the signature is over."""
+        kind = self.payload_type.encode()
+        return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(self.payload), self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An in-toto statement about exactly one subject."""
+
+    type: str
+    predicate_type: str
+    subject: Digest
+
+
+def read_envelope(document: Json) -> Envelope:
+    """Raises ``Malformed``."""
+    fields = an_object(document, "dsseEnvelope")
+    signatures = fields.get("signatures")
+    if not isinstance(signatures, list) or len(signatures) != 1:
+        raise Malformed("the DSSE envelope must have exactly one signature")
+    signature = an_object(signatures[0], "the DSSE signature")
+    return Envelope(
+        payload_type=a_text(fields, "payloadType", "the DSSE envelope"),
+        payload=some_bytes(fields, "payload", "the DSSE envelope", MAX_PAYLOAD_BYTES),
+        signature=some_bytes(signature, "sig", "the DSSE signature", MAX_SIGNATURE_BYTES),
+    )
+
+
+def read_statement(payload: bytes) -> Statement:
+    """Raises ``Malformed``."""
+    try:
+        fields = an_object(loads(payload, max_bytes=MAX_PAYLOAD_BYTES), "the in-toto statement")
+    except JsonRefused as exc:
+        raise Malformed(f"the in-toto statement {exc}") from exc
+    subjects = fields.get("subject")
+    if not isinstance(subjects, list) or len(subjects) != 1:
+        raise Malformed("the in-toto statement must name exactly one subject")
+    return Statement(
+        type=a_text(fields, "_type", "the in-toto statement"),
+        predicate_type=a_text(fields, "predicateType", "the in-toto statement"),
+        subject=_subject(an_object(subjects[0], "the subject")),
+    )
+
+
+def _subject(subject: dict[str, Json]) -> Digest:
+    digests = an_object(subject.get("digest"), "the subject's digest")
+    if len(digests) != 1:
+        raise Malformed("the subject must have exactly one digest")
+    ((algorithm, value),) = digests.items()
+    try:
+        return Digest(f"{algorithm}:{value}")
+    except DigestInvalid as exc:
+        raise Malformed("the subject's digest is not a sha256 or sha512 digest") from exc
+
+
+def an_object(value: Json, what: str) -> dict[str, Json]:
+    """Raises ``Malformed`` when ``value`` is not a JSON object."""
+    if not isinstance(value, dict):
+        raise Malformed(f"{what} is not an object")
+    return value
+
+
+def a_text(fields: dict[str, Json], key: str, what: str) -> str:
+    """Raises ``Malformed`` when the field is not a non-empty string."""
+    value = fields.get(key)
+    if not isinstance(value, str) or not value:
+        raise Malformed(f"{what} has no {key}")
+    return value
+
+
+def some_bytes(fields: dict[str, Json], key: str, what: str, max_bytes: int) -> bytes:
+    """A base64 field. Raises ``Malformed``."""
+    raw = canonical_base64(a_text(fields, key, what))
+    if not raw or len(raw) > max_bytes:
+        raise Malformed(f"{what} has a {key} that is not base64 of 1 to {max_bytes} bytes")
+    return raw

@@ -1,0 +1,80 @@
+"""Public keys that attestors are known by: read strictly, named by the hash of their SPKI."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from trustgate.errors import KeyUnreadable
+from trustgate.evidence.model import Attestor
+
+MAX_KEY_FILE_BYTES: Final = 64 * 1024
+MIN_RSA_BITS: Final = 2048
+MAX_RSA_BITS: Final = 8192
+_PEM_PUBLIC = b"-----BEGIN PUBLIC KEY-----"
+_OTHERS = {
+    b"PRIVATE KEY": "a private key; give the public one (cosign public-key --key …)",
+    b"CERTIFICATE": "a certificate; give its public key (openssl x509 -pubkey -noout)",
+    b"PGP": "an OpenPGP key, which signs charts and not images",
+}
+
+PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+
+
+def read_public_key(pem: bytes) -> PublicKey:
+    """Read one PEM public key (PKIX): P-256, P-384, Ed25519 or RSA of 2048 to 8192 bits.
+
+    Raises ``KeyUnreadable``.
+    """
+    if len(pem) > MAX_KEY_FILE_BYTES:
+        raise KeyUnreadable(f"the key file has {len(pem)} bytes, at most {MAX_KEY_FILE_BYTES} are read")
+    if pem.count(_PEM_PUBLIC) != 1:
+        what = next((text for mark, text in _OTHERS.items() if mark in pem), "no PEM public key")
+        raise KeyUnreadable(
+            f"the file is {what}" if what.startswith(("a ", "an ")) else f"the file holds {what}",
+            hint="exactly one block '-----BEGIN PUBLIC KEY-----' is expected",
+        )
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm) as exc:
+        raise KeyUnreadable(f"the PEM block is not a public key: {type(exc).__name__}") from exc
+    return _supported(key)
+
+
+def _supported(key: object) -> PublicKey:
+    match key:
+        case ed25519.Ed25519PublicKey():
+            return key
+        case ec.EllipticCurvePublicKey() if isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
+            return key
+        case rsa.RSAPublicKey() if MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
+            return key
+        case rsa.RSAPublicKey():
+            found = f"RSA with {key.key_size} bits"
+        case ec.EllipticCurvePublicKey():
+            found = f"a key on curve {key.curve.name}"
+        case _:
+            found = type(key).__name__
+    raise KeyUnreadable(
+        f"{found} can't be used to verify images",
+        hint="supported are ECDSA P-256 and P-384, Ed25519, and RSA of 2048 to 8192 bits",
+    )
+
+
+def key_id(key: PublicKey) -> str:
+    """SHA-256 of the key's SubjectPublicKeyInfo, hex."""
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
+
+
+def attestor(
+    name: str, pem: bytes, *, not_before: datetime | None = None, not_after: datetime | None = None
+) -> Attestor:
+    """An attestor known by one key. Raises ``KeyUnreadable``."""
+    key = read_public_key(pem)
+    return Attestor(name, key, key_id(key), not_before, not_after)

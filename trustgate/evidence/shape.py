@@ -1,0 +1,125 @@
+"""What a manifest is, told from its content: names and tags are claims, bytes are facts.
+
+A signature must stay pullable when the image that it signs is refused, so being one is worth something,
+and must not be had by calling an image ``sha256-….sig``. Only small JSON that parses as a signature is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from trustgate.evidence.bundle import read_bundle
+from trustgate.evidence.cosign import read_simple_signing
+from trustgate.evidence.dsse import Malformed, an_object
+from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role
+from trustgate.oci import media
+from trustgate.oci.digest import Digest
+from trustgate.oci.manifest import Descriptor, Manifest
+from trustgate.oci.names import Tag
+from trustgate.oci.strict_json import JsonRefused, loads
+
+MAX_SIGNATURE_LAYERS = 64
+MAX_SIGNATURE_CONFIG_BYTES = 64 * 1024
+_FALLBACK = re.compile(r"sha(256|512)-[0-9a-f]{64}(\.(sig|att|sbom))?")
+_CONFIG_KEYS = frozenset({"architecture", "os", "config", "rootfs", "history", "created", "author"})
+
+
+def legacy_signature_tag(digest: Digest) -> Tag | None:
+    """The tag under which cosign keeps the signatures of ``digest``; it has none for sha512."""
+    return Tag(f"sha256-{digest.hex}.sig") if digest.algorithm == "sha256" else None
+
+
+def fallback_tag(digest: Digest) -> Tag:
+    """The referrers tag of ``digest`` (distribution-spec, "Referrers Tag Schema"): hex cut to 64 characters."""
+    return Tag(f"{digest.algorithm}-{digest.hex[:64]}")
+
+
+def is_referrers_tag(tag: str) -> bool:
+    """Whether clients keep lists of referrers or signatures under such a name."""
+    return _FALLBACK.fullmatch(tag) is not None
+
+
+def signature_blobs(manifest: Manifest) -> tuple[Descriptor, ...]:
+    """The blobs to read before ``role_of`` can tell; none when the descriptors rule a signature out."""
+    if _may_be_bundle(manifest):
+        return manifest.layers
+    if _may_be_legacy(manifest):
+        return manifest.blobs
+    return ()
+
+
+def role_of(manifest: Manifest, contents: Mapping[Digest, bytes]) -> Role:
+    """``contents`` are the blobs that ``signature_blobs`` named."""
+    if manifest.kind == "index":
+        return Role.INDEX
+    if _may_be_bundle(manifest) and _is_bundle(contents.get(manifest.layers[0].digest)):
+        return Role.SIGNATURE
+    if _may_be_legacy(manifest) and _is_legacy(manifest, contents):
+        return Role.SIGNATURE
+    if manifest.config is not None and manifest.config.media_type in media.IMAGE_CONFIGS:
+        return Role.IMAGE
+    return Role.ARTIFACT
+
+
+def _may_be_bundle(manifest: Manifest) -> bool:
+    return (
+        manifest.media_type == media.OCI_MANIFEST
+        and manifest.subject is not None
+        and manifest.config is not None
+        and manifest.config.digest == media.EMPTY_JSON_DIGEST
+        and len(manifest.layers) == 1
+        and manifest.layers[0].media_type.startswith(media.SIGSTORE_BUNDLE_PREFIX)
+        and manifest.layers[0].size <= MAX_BUNDLE_BYTES
+    )
+
+
+def _may_be_legacy(manifest: Manifest) -> bool:
+    return (
+        manifest.media_type == media.OCI_MANIFEST
+        and manifest.subject is None
+        and manifest.config is not None
+        and manifest.config.media_type == media.OCI_CONFIG
+        and manifest.config.size <= MAX_SIGNATURE_CONFIG_BYTES
+        and 1 <= len(manifest.layers) <= MAX_SIGNATURE_LAYERS
+        and all(_is_simple_signing(layer) for layer in manifest.layers)
+    )
+
+
+def _is_simple_signing(layer: Descriptor) -> bool:
+    return layer.media_type == media.COSIGN_SIMPLE_SIGNING and layer.size <= MAX_SIMPLE_SIGNING_BYTES
+
+
+def _is_bundle(raw: bytes | None) -> bool:
+    if raw is None:
+        return False
+    try:
+        bundle = read_bundle(raw)
+        an_object(bundle.get("dsseEnvelope"), "dsseEnvelope")
+    except Malformed:
+        return False
+    media_type = bundle.get("mediaType")
+    return isinstance(media_type, str) and media_type.startswith(media.SIGSTORE_BUNDLE_PREFIX)
+
+
+def _is_legacy(manifest: Manifest, contents: Mapping[Digest, bytes]) -> bool:
+    config = manifest.config
+    if config is None or not _is_image_config(contents.get(config.digest)):
+        return False
+    try:
+        for layer in manifest.layers:
+            read_simple_signing(contents[layer.digest])
+    except (Malformed, KeyError):
+        return False
+    return True
+
+
+def _is_image_config(raw: bytes | None) -> bool:
+    """cosign writes a genuine image configuration; anything else in its place is no signature."""
+    if raw is None:
+        return False
+    try:
+        document = loads(raw, max_bytes=MAX_SIGNATURE_CONFIG_BYTES)
+    except JsonRefused:
+        return False
+    return isinstance(document, dict) and set(document) <= _CONFIG_KEYS

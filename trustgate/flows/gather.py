@@ -1,0 +1,260 @@
+"""Ask the store for what the matching rules need, and hand it on as facts. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from trustgate.errors import BlobUnknown, SizeInvalid, StorageUnavailable
+from trustgate.evidence.cosign import (
+    candidates_from_bundle_manifest,
+    candidates_from_legacy_manifest,
+    judge_all,
+)
+from trustgate.evidence.model import (
+    MAX_BUNDLE_BYTES,
+    MAX_SIGNATURE_CANDIDATES,
+    Absent,
+    Known,
+    Outcome,
+    SignatureCandidate,
+    SignatureFact,
+    SignatureKind,
+    Unreachable,
+)
+from trustgate.evidence.scan_report import ScanReport
+from trustgate.evidence.shape import legacy_signature_tag, signature_blobs
+from trustgate.oci.digest import Digest
+from trustgate.oci.manifest import Manifest, parse_manifest
+from trustgate.oci.names import RepositoryName, Tag
+from trustgate.policy.document import PolicySet
+from trustgate.policy.model import (
+    Evidence,
+    Need,
+    Request,
+    Role,
+    Scan,
+    Signatures,
+    SubjectEvidence,
+    TagState,
+)
+from trustgate.ports import Blobs, BlobStore, Manifests, Reports, StoredManifest
+
+MAX_CHILDREN = 256
+"""Manifests of one index that are judged with it, nested ones included."""
+MAX_PARENTS = 64
+MAX_DEPTH = 4
+"""Levels of indexes, upwards and downwards."""
+
+
+NOT_ASKED = Unreachable("no rule asks for it")
+
+
+class Gatherer:
+    """Evidence for one request. What can't be read becomes ``Unreachable``, never an exception."""
+
+    def __init__(
+        self, *, manifests: Manifests, blobs: Blobs, blob_store: BlobStore, reports: Reports
+    ) -> None:
+        self._manifests = manifests
+        self._blobs = blobs
+        self._blob_store = blob_store
+        self._reports = reports
+
+    def evidence(
+        self,
+        request: Request,
+        role: Role,
+        *,
+        needs: frozenset[Need],
+        policies: PolicySet,
+        now: datetime,
+    ) -> Evidence:
+        """Everything that ``needs`` names, for the digest of ``request``."""
+        look = _Look(self, request.repository, needs, policies, now)
+        subject = look.subject(request.digest, role, platform="", depth=0)
+        parents = look.parents(request.digest) if Need.SIGNATURES in needs else ()
+        tag = self._tag_state(request) if Need.TAG in needs else NOT_ASKED
+        return Evidence(subject=subject, parents=parents, tag=tag)
+
+    def find(self, repository: RepositoryName, target: Tag | Digest) -> StoredManifest | None:
+        return self._manifests.find(repository, target)
+
+    def _tag_state(self, request: Request) -> Known[TagState] | Unreachable:
+        try:
+            current = self._manifests.find(request.repository, request.tag) if request.tag else None
+            tags = self._manifests.tags_of(request.repository, request.digest)
+        except StorageUnavailable as exc:
+            return Unreachable(exc.message)
+        return Known(TagState(current=current.digest if current else None, tags_of_digest=tags))
+
+    def candidates(
+        self, repository: RepositoryName, subject: Digest
+    ) -> tuple[list[SignatureCandidate], list[SignatureFact]]:
+        """Signature candidates, oldest first, and a fact for each one whose bytes are gone."""
+        found: list[SignatureCandidate] = []
+        lost: list[SignatureFact] = []
+        for stored in self._signature_manifests(repository, subject):
+            manifest = parse_manifest(
+                stored.raw, content_type=stored.media_type, algorithm=stored.digest.algorithm
+            )
+            try:
+                contents = self._contents(repository, manifest)
+            except (BlobUnknown, SizeInvalid) as exc:
+                lost.append(_lost(stored, exc.message))
+                continue
+            found += _candidates(manifest, contents)
+        return found, lost
+
+    def _signature_manifests(self, repository: RepositoryName, subject: Digest) -> Iterable[StoredManifest]:
+        yield from self._manifests.referrers(
+            repository, subject, limit=MAX_SIGNATURE_CANDIDATES + 1, role=Role.SIGNATURE
+        )
+        tag = legacy_signature_tag(subject)
+        legacy = self._manifests.find(repository, tag) if tag else None
+        if legacy is not None and legacy.role is Role.SIGNATURE:
+            yield legacy
+
+    def _contents(self, repository: RepositoryName, manifest: Manifest) -> Mapping[Digest, bytes]:
+        contents: dict[Digest, bytes] = {}
+        for descriptor in signature_blobs(manifest):
+            blob = self._blobs.find(repository, descriptor.digest)
+            if blob is None:
+                raise BlobUnknown(f"{descriptor.digest.short} is not in the repository")
+            contents[descriptor.digest] = self._blob_store.read(blob.key, max_bytes=MAX_BUNDLE_BYTES)
+        return contents
+
+    def reports_of(self, digest: Digest) -> tuple[ScanReport, ...]:
+        return self._reports.find(digest)
+
+    def parents_of(self, repository: RepositoryName, digest: Digest) -> tuple[StoredManifest, ...]:
+        """Indexes of the repository that list ``digest`` as a child."""
+        digests = self._manifests.containing(repository, digest, limit=MAX_PARENTS)
+        stored = (self._manifests.find(repository, parent) for parent in digests)
+        return tuple(parent for parent in stored if parent is not None and parent.role is Role.INDEX)
+
+
+class _Look:
+    """One request's walk up and down the indexes, with its budget."""
+
+    def __init__(
+        self,
+        gatherer: Gatherer,
+        repository: RepositoryName,
+        needs: frozenset[Need],
+        policies: PolicySet,
+        now: datetime,
+    ) -> None:
+        self._gatherer = gatherer
+        self._repository = repository
+        self._needs = needs
+        self._policies = policies
+        self._now = now
+        self._budget = MAX_CHILDREN
+
+    def subject(self, digest: Digest, role: Role, *, platform: str, depth: int) -> SubjectEvidence:
+        stored = self._stored(digest)
+        children, complete = self._children(stored, depth) if stored and role is Role.INDEX else ((), True)
+        return SubjectEvidence(
+            digest=digest,
+            role=role,
+            media_type=stored.media_type if stored else "",
+            signatures=self._signatures(digest),
+            scan=self._scan(digest, role),
+            children=children,
+            complete=complete,
+            platform=platform,
+        )
+
+    def _stored(self, digest: Digest) -> StoredManifest | None:
+        try:
+            return self._gatherer.find(self._repository, digest)
+        except StorageUnavailable:
+            return None  # the evidence below is then Unreachable by its own look-up
+
+    def _children(self, stored: StoredManifest, depth: int) -> tuple[tuple[SubjectEvidence, ...], bool]:
+        """Children that are held here; false when one is missing or the budget does not reach."""
+        index = parse_manifest(stored.raw, content_type=stored.media_type, algorithm=stored.digest.algorithm)
+        found: list[SubjectEvidence] = []
+        complete = True
+        for descriptor in index.children:
+            self._budget -= 1
+            child = self._stored(descriptor.digest) if self._budget >= 0 and depth < MAX_DEPTH else None
+            if child is None:
+                complete = False
+                continue
+            platform = str(descriptor.platform or "")
+            found.append(self.subject(child.digest, child.role, platform=platform, depth=depth + 1))
+        return tuple(found), complete
+
+    def parents(self, digest: Digest) -> tuple[SubjectEvidence, ...]:
+        """Containing indexes, nearest first, each with its own signatures (children are not needed)."""
+        seen: dict[Digest, SubjectEvidence] = {}
+        level = [digest]
+        for _ in range(MAX_DEPTH):
+            level = [parent for child in level for parent in self._parents(child, seen)]
+        return tuple(seen.values())
+
+    def _parents(self, child: Digest, seen: dict[Digest, SubjectEvidence]) -> list[Digest]:
+        try:
+            stored = self._gatherer.parents_of(self._repository, child)
+        except StorageUnavailable:
+            return []  # a parent can only help: without it the answer is at most stricter
+        fresh = [parent for parent in stored if parent.digest not in seen][: MAX_PARENTS - len(seen)]
+        for parent in fresh:
+            seen[parent.digest] = SubjectEvidence(
+                digest=parent.digest,
+                role=Role.INDEX,
+                media_type=parent.media_type,
+                signatures=self._signatures(parent.digest),
+                scan=Absent("an index is judged by its children"),
+            )
+        return [parent.digest for parent in fresh]
+
+    def _signatures(self, digest: Digest) -> Signatures:
+        if Need.SIGNATURES not in self._needs:
+            return NOT_ASKED
+        try:
+            candidates, lost = self._gatherer.candidates(self._repository, digest)
+        except StorageUnavailable as exc:
+            return Unreachable(exc.message)
+        if not candidates and not lost:
+            return Absent("no signature is attached to it")
+        judged = judge_all(
+            candidates[:MAX_SIGNATURE_CANDIDATES],
+            subject=digest,
+            attestors=self._policies.attestors,
+            now=self._now,
+        )
+        return Known((*judged, *lost, *_unjudged(candidates)))
+
+    def _scan(self, digest: Digest, role: Role) -> Scan:
+        if Need.SCAN not in self._needs:
+            return NOT_ASKED
+        if role is not Role.IMAGE:
+            return Absent("only images are scanned")
+        try:
+            reports = self._gatherer.reports_of(digest)
+        except StorageUnavailable as exc:
+            return Unreachable(exc.message)
+        return Known(reports[0]) if reports else Absent("it has not been scanned yet")
+
+
+def _candidates(manifest: Manifest, contents: Mapping[Digest, bytes]) -> tuple[SignatureCandidate, ...]:
+    if manifest.subject is not None:
+        return tuple(candidates_from_bundle_manifest(manifest, contents))
+    return tuple(candidates_from_legacy_manifest(manifest, contents))
+
+
+def _lost(stored: StoredManifest, why: str) -> SignatureFact:
+    kind = SignatureKind.COSIGN_BUNDLE if stored.subject else SignatureKind.COSIGN_LEGACY
+    return SignatureFact(kind=kind, evidence=stored.digest, outcome=Outcome.BROKEN, reason=why)
+
+
+def _unjudged(candidates: list[SignatureCandidate]) -> tuple[SignatureFact, ...]:
+    """Not judging some can only lose a yes: rules ask for signatures that are there, never for absence."""
+    rest = candidates[MAX_SIGNATURE_CANDIDATES:]
+    if not rest:
+        return ()
+    reason = f"more than {MAX_SIGNATURE_CANDIDATES} candidates: {len(rest)} or more were not judged"
+    return (SignatureFact(rest[0].kind, rest[0].evidence, Outcome.NOT_UNDERSTOOD, reason),)

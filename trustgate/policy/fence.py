@@ -1,0 +1,33 @@
+"""The second fence: a blob is served only as part of a manifest that is admitted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from trustgate.policy.model import Request, RuleOutcome, RuleResult, Verdict, VerdictKind
+
+RULE = "registry/blob-fence"
+
+
+def unreachable_blob(request: Request, *, policy_revision: str, now: datetime) -> Verdict:
+    """The refusal of a blob that no manifest of the repository reaches."""
+    result = RuleResult(
+        rule=RULE,
+        kind="fence",
+        file="",
+        line=0,
+        mode="enforce",
+        outcome=RuleOutcome.FAIL,
+        reason_code="not-reachable",
+        message="no manifest of this repository points to the blob, so nothing admits it",
+        fix="push the manifest that uses it, or pull by the image's tag or digest",
+    )
+    return Verdict(
+        kind=VerdictKind.DENY,
+        request=request,
+        policy_revision=policy_revision,
+        results=(result,),
+        at=now,
+        valid_until=None,
+        cacheable=False,
+    )
