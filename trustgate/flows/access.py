@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 from trustgate.policy.model import Caller
@@ -32,6 +33,8 @@ class Actor:
     public_projects: frozenset[str] = frozenset()
     scope: Mapping[str, frozenset[Permission]] | None = None
     may_list_catalog: bool = False
+    valid_until: datetime | None = None
+    """When the credential that was presented expires."""
 
     @property
     def is_anonymous(self) -> bool:

@@ -1,0 +1,105 @@
+"""Hand content out. A tag is resolved once; that digest is judged, and that digest is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trustgate.errors import BlobUnknown, ManifestUnknown, NameUnknown
+from trustgate.flows.access import Actor
+from trustgate.flows.admit import Admission, Gate
+from trustgate.oci.digest import Digest
+from trustgate.oci.manifest import Descriptor, parse_manifest
+from trustgate.oci.names import RepositoryName, Tag
+from trustgate.ports import Blobs, BlobStore, Manifests, StoredBlob, StoredManifest
+
+MAX_REFERRERS = 1000
+"""Referrers in one answer; the specification has no obligatory paging, and clients read it whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A manifest that may go out. ``admission`` is ``None`` for a HEAD by someone who may push here."""
+
+    manifest: StoredManifest
+    admission: Admission | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedBlob:
+    """A blob that may go out, and where its bytes are."""
+
+    blob: StoredBlob
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ReferrersFound:
+    """Descriptors of referrers, and how many more there are that policy keeps from this caller."""
+
+    descriptors: tuple[Descriptor, ...] = field()
+    withheld: int
+
+
+class PullFlow:
+    """Every method is called by an actor that may already pull (or push) in the repository."""
+
+    def __init__(self, *, manifests: Manifests, blobs: Blobs, blob_store: BlobStore, gate: Gate) -> None:
+        self._manifests = manifests
+        self._blobs = blobs
+        self._blob_store = blob_store
+        self._gate = gate
+
+    def manifest(
+        self, repository: RepositoryName, target: Tag | Digest, actor: Actor, *, head: bool
+    ) -> Served:
+        """Raises ``ManifestUnknown``, ``Refused``.
+
+        HEAD by an actor that holds ``push`` here is not judged: it yields a digest and no content, and
+        without it nobody could push a fixed image over a blocked tag (goharbor/harbor#19408).
+        """
+        stored = self._manifests.find(repository, target)
+        if stored is None:
+            raise ManifestUnknown(
+                f"there is no {target[:80]!a} in {repository}",
+                hint="check the tag's spelling; trustgate ls lists what is there",
+            )
+        if head and actor.may("push", repository):
+            return Served(stored, None)
+        tag = target if isinstance(target, Tag) else None
+        return Served(stored, self._gate.pull(stored, actor, tag=tag))
+
+    def blob(
+        self, repository: RepositoryName, digest: Digest, actor: Actor, *, head: bool
+    ) -> ServedBlob:
+        """Raises ``BlobUnknown``, ``Refused``. HEAD as for manifests: a push asks what is there."""
+        blob = self._blobs.find(repository, digest)
+        if blob is None:
+            raise BlobUnknown(f"there is no blob {digest} in {repository}")
+        if not (head and actor.may("push", repository)):
+            self._gate.blob(repository, digest, actor)
+        return ServedBlob(blob, self._blob_store.path(blob.key))
+
+    def referrers(
+        self, repository: RepositoryName, subject: Digest, actor: Actor, *, artifact_type: str
+    ) -> ReferrersFound:
+        """Those that point to ``subject``, oldest first, of one artifact type if it is given."""
+        found = self._manifests.referrers(repository, subject, limit=MAX_REFERRERS)
+        wanted = [item for item in found if not artifact_type or item.artifact_type == artifact_type]
+        allowed = self._gate.referrers(repository, wanted, actor)
+        return ReferrersFound(tuple(map(_descriptor, allowed)), withheld=len(wanted) - len(allowed))
+
+    def tags(self, repository: RepositoryName, *, after: str, limit: int) -> tuple[Tag, ...]:
+        """Raises ``NameUnknown``."""
+        tags = self._manifests.tags(repository, after=after, limit=limit)
+        if tags is None:
+            raise NameUnknown(f"there is no repository {repository}")
+        return tags
+
+    def repositories(self, *, after: str, limit: int) -> tuple[RepositoryName, ...]:
+        return self._manifests.repositories(after=after, limit=limit)
+
+
+def _descriptor(stored: StoredManifest) -> Descriptor:
+    parsed = parse_manifest(stored.raw, content_type=stored.media_type, algorithm=stored.digest.algorithm)
+    return parsed.descriptor

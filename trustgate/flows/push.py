@@ -1,0 +1,260 @@
+"""Take content in: uploads, blobs, mounts, manifests, and taking them out again.
+
+Nothing is acknowledged before it is durable. A manifest, its tags, its references and the jobs that it
+causes are one transaction; whatever happens before it leaves at most bytes that nothing points to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from trustgate.errors import (
+    BlobUnknown,
+    BlobUploadUnknown,
+    DigestInvalid,
+    ManifestInvalid,
+    ManifestUnknown,
+    NameUnknown,
+    RangeInvalid,
+    SizeInvalid,
+)
+from trustgate.evidence.model import MAX_BUNDLE_BYTES, Role
+from trustgate.evidence.shape import role_of, signature_blobs
+from trustgate.flows.access import Actor
+from trustgate.flows.admit import Admission, Gate
+from trustgate.oci.digest import Digest
+from trustgate.oci.manifest import Manifest, parse_manifest
+from trustgate.oci.names import RepositoryName, Tag
+from trustgate.policy.model import Action
+from trustgate.ports import (
+    Blobs,
+    BlobStore,
+    BlobWriter,
+    Clock,
+    Manifests,
+    NewJob,
+    Push,
+    StoredBlob,
+    Upload,
+    UploadId,
+    Uploads,
+)
+
+MAX_TAGS_PER_PUSH = 16
+MAX_MOUNT_SOURCES = 32
+"""Repositories that are looked at for a mount without a named source."""
+
+JobsFor = Callable[[Manifest, Role, RepositoryName], Sequence[NewJob]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a manifest push did: for the answer's headers."""
+
+    manifest: Manifest
+    tags: tuple[Tag, ...]
+    admissions: tuple[Admission, ...]
+
+
+class UploadSession:
+    """One request's chunk: written while it arrives, recorded when it is durable."""
+
+    def __init__(self, upload: Upload, writer: BlobWriter) -> None:
+        self.upload = upload
+        self.writer = writer
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writer.write(data)
+
+
+class PushFlow:
+    """Every method is called by an actor that may already push (or delete) in the repository."""
+
+    def __init__(
+        self,
+        *,
+        manifests: Manifests,
+        blobs: Blobs,
+        uploads: Uploads,
+        blob_store: BlobStore,
+        gate: Gate,
+        clock: Clock,
+        jobs_for: JobsFor,
+        sparse_indexes: bool,
+    ) -> None:
+        self._manifests = manifests
+        self._blobs = blobs
+        self._uploads = uploads
+        self._blob_store = blob_store
+        self._gate = gate
+        self._clock = clock
+        self._jobs_for = jobs_for
+        self._sparse_indexes = sparse_indexes
+
+    # --- uploads ---------------------------------------------------------------------------------
+
+    def begin(self, repository: RepositoryName, actor: Actor) -> Upload:
+        """A new upload, at offset 0."""
+        return self._uploads.begin(repository, by=actor.caller.name, at=self._clock.now())
+
+    def status(self, repository: RepositoryName, upload: UploadId) -> Upload:
+        """Raises ``BlobUploadUnknown``."""
+        found = self._uploads.find(repository, upload)
+        if found is None:
+            raise BlobUploadUnknown(
+                f"there is no upload {upload[:80]!a} in {repository}",
+                hint="it was finished or cancelled, or never begun: begin a new one",
+            )
+        return found
+
+    @contextmanager
+    def chunk(
+        self, repository: RepositoryName, upload: UploadId, *, start: int | None
+    ) -> Iterator[UploadSession]:
+        """Append a chunk. What was written when the body ends or breaks off is kept and recorded.
+
+        ``start`` is where the client says that the chunk begins. Raises ``RangeInvalid`` when that is not
+        where the upload stands, ``BlobUploadUnknown``.
+        """
+        found = self.status(repository, upload)
+        if start is not None and start != found.offset:
+            raise RangeInvalid(
+                f"the chunk begins at {start}, the upload stands at {found.offset}",
+                hint="chunks are sent in order; ask for the upload's status and go on from there",
+            )
+        with self._blob_store.append(upload, found.offset) as writer:
+            session = UploadSession(found, writer)
+            try:
+                yield session
+            finally:
+                if writer.offset != found.offset:
+                    writer.sync()
+                    session.upload = self._uploads.advance(found, writer.offset, at=self._clock.now())
+
+    def finish(self, repository: RepositoryName, upload: UploadId, digest: Digest) -> StoredBlob:
+        """End an upload. Raises ``DigestInvalid`` (the upload then stays), ``BlobUploadUnknown``."""
+        found = self.status(repository, upload)
+        key = self._blob_store.commit(upload, digest, found.offset)
+        try:
+            kept = self._uploads.finish(found, StoredBlob(digest, found.offset, key))
+        except BlobUploadUnknown:
+            self._blob_store.delete(key)
+            raise
+        self._blob_store.discard(upload)
+        return kept
+
+    def cancel(self, repository: RepositoryName, upload: UploadId) -> None:
+        """Raises ``BlobUploadUnknown``."""
+        self.status(repository, upload)
+        self._uploads.cancel(repository, upload)
+        self._blob_store.discard(upload)
+
+    def mount(
+        self, repository: RepositoryName, digest: Digest, source: RepositoryName | None, actor: Actor
+    ) -> StoredBlob | None:
+        """Take the blob from ``source`` (or from any repository that ``actor`` may pull it from).
+
+        ``None`` means: upload it instead. That answer is the same for a blob that does not exist, one
+        that the actor may not see, and one that policy withholds.
+        """
+        held = self._blobs.find(repository, digest)
+        if held is not None and actor.may("pull", repository):
+            return held
+        sources = (source,) if source else self._blobs.holders(digest, limit=MAX_MOUNT_SOURCES)
+        for holder in sources:
+            if not actor.may("pull", holder) or self._blobs.find(holder, digest) is None:
+                continue
+            if self._gate.mount(holder, digest, actor):
+                return self._blobs.mount(holder, repository, digest)
+        return None
+
+    # --- manifests -------------------------------------------------------------------------------
+
+    def manifest(
+        self,
+        repository: RepositoryName,
+        target: Tag | Digest,
+        raw: bytes,
+        actor: Actor,
+        *,
+        content_type: str,
+        tags: tuple[Tag, ...] = (),
+    ) -> Pushed:
+        """Store a manifest, by tag or by digest, with further ``tags``.
+
+        Raises ``ManifestInvalid``, ``DigestInvalid``, ``ManifestBlobUnknown``, ``Refused``, ``Conflict``.
+        """
+        algorithm = target.algorithm if isinstance(target, Digest) else "sha256"
+        manifest = parse_manifest(raw, content_type=content_type, algorithm=algorithm)
+        if isinstance(target, Digest) and manifest.digest != target:
+            raise DigestInvalid(
+                f"the manifest's bytes have the digest {manifest.digest}, the request names {target}",
+                hint="send the bytes exactly as they were hashed",
+            )
+        names = (target, *tags) if isinstance(target, Tag) else tags
+        if len(names) > MAX_TAGS_PER_PUSH:
+            raise ManifestInvalid(f"{len(names)} tags in one push, at most {MAX_TAGS_PER_PUSH} are accepted")
+        role = role_of(manifest, self._signature_contents(repository, manifest))
+        expected = {name: self._current(repository, name) for name in names}
+        admissions = self._admit(repository, manifest.digest, actor, names, role)
+        self._manifests.put(
+            Push(
+                repository=repository,
+                manifest=manifest,
+                role=role,
+                tags=names,
+                by=actor.caller.name,
+                at=self._clock.now(),
+                jobs=tuple(self._jobs_for(manifest, role, repository)),
+                allow_missing_children=self._sparse_indexes,
+                expected_tags=expected,
+            )
+        )
+        return Pushed(manifest, names, admissions)
+
+    def _admit(
+        self, repository: RepositoryName, digest: Digest, actor: Actor, names: tuple[Tag, ...], role: Role
+    ) -> tuple[Admission, ...]:
+        questions = [(Action.PUSH, name) for name in names] or [(Action.PUSH, None)]
+        questions += [(Action.TAG, name) for name in names]
+        return tuple(
+            self._gate.change(action, repository, digest, actor, tag=name, role=role)
+            for action, name in questions
+        )
+
+    def _current(self, repository: RepositoryName, name: Tag) -> Digest | None:
+        stored = self._manifests.find(repository, name)
+        return stored.digest if stored else None
+
+    def _signature_contents(self, repository: RepositoryName, manifest: Manifest) -> Mapping[Digest, bytes]:
+        """The few small blobs that tell a signature; one that is missing or larger makes it none."""
+        contents: dict[Digest, bytes] = {}
+        for descriptor in signature_blobs(manifest):
+            blob = self._blobs.find(repository, descriptor.digest)
+            if blob is None:
+                continue
+            try:
+                contents[descriptor.digest] = self._blob_store.read(blob.key, max_bytes=MAX_BUNDLE_BYTES)
+            except (SizeInvalid, BlobUnknown):
+                continue
+        return contents
+
+    # --- taking away -----------------------------------------------------------------------------
+
+    def delete_manifest(self, repository: RepositoryName, target: Tag | Digest, actor: Actor) -> None:
+        """Delete a tag, or a manifest with its tags. Raises ``ManifestUnknown``, ``Refused``."""
+        stored = self._manifests.find(repository, target)
+        if stored is None:
+            raise ManifestUnknown(f"there is no {target[:80]!a} in {repository}")
+        tag = target if isinstance(target, Tag) else None
+        self._gate.change(Action.DELETE, repository, stored.digest, actor, tag=tag, role=stored.role)
+        self._manifests.delete(repository, target)
+
+    def delete_blob(self, repository: RepositoryName, digest: Digest, actor: Actor) -> None:
+        """Raises ``BlobUnknown``; ``Conflict`` while a manifest needs it."""
+        if not actor.may("delete", repository):
+            raise NameUnknown(f"there is no repository {repository}")
+        if not self._blobs.delete(repository, digest):
+            raise BlobUnknown(f"there is no blob {digest} in {repository}")

@@ -1,0 +1,58 @@
+"""A whole set of policies, as one value that is never changed, only swapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trustgate.evidence.model import Attestor
+from trustgate.oci.names import RepositoryName
+from trustgate.policy.model import Need, Request
+from trustgate.policy.rules import Exemption, NoMatch, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """Everything that ``evaluate`` reads of the policy files."""
+
+    revision: str
+    attestors: tuple[Attestor, ...]
+    rules: tuple[Rule, ...]
+    exemptions: tuple[Exemption, ...]
+    no_match: NoMatch
+
+    def rules_for(self, request: Request) -> tuple[Rule, ...]:
+        """The rules that speak about ``request``, in the order of the files."""
+        return tuple(rule for rule in self.rules if rule.applies_to(request))
+
+    def exemption(self, request: Request, rule: str) -> Exemption | None:
+        """The first exemption that lets ``request`` past ``rule``."""
+        return next((one for one in self.exemptions if one.covers(request, rule)), None)
+
+    def needs(self, request: Request) -> frozenset[Need]:
+        """The evidence that the rules for ``request`` read; what only exempted rules read is not needed."""
+        rules = self.rules_for(request)
+        return frozenset(rule.check.need for rule in rules if self.exemption(request, rule.id) is None)
+
+    def gates_pulls_of(self, repository: RepositoryName) -> bool:
+        """Whether any pull from ``repository``, or mount out of it, could be refused."""
+        return self.no_match.pull == "deny" or any(
+            rule.mode == "enforce"
+            and rule.scope.actions & rule.check.speaks_on & {"pull", "mount"}
+            and rule.scope.holds(repository)
+            for rule in self.rules
+        )
+
+    @property
+    def summary(self) -> str:
+        """For people: ``3 policies, 5 rules (2 enforced, 3 warn), 1 attestor``."""
+        policies = len({rule.id.partition("/")[0] for rule in self.rules})
+        modes = [rule.mode for rule in self.rules]
+        shown = {"enforce": "enforced", "warn": "warn", "audit": "audit", "off": "off"}
+        counts = ", ".join(f"{modes.count(mode)} {word}" for mode, word in shown.items() if mode in modes)
+        rules = f"{_counted(len(modes), 'rule', 'rules')} ({counts or 'none'})"
+        attestors = _counted(len(self.attestors), "attestor", "attestors")
+        return f"{_counted(policies, 'policy', 'policies')}, {rules}, {attestors}"
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
