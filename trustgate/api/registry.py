@@ -45,10 +45,12 @@ class Registry:
         authenticate: Authenticate,
         pool: Executor,
         public_url: str,
+        service: str,
         observe: Callable[[str, str, int], None],
     ) -> None:
         self._authenticate = authenticate
         self._public_url = public_url.rstrip("/")
+        self._service = service
         self._observe = observe
         content, uploads = Content(pull, push, pool), UploadRoutes(push, pool)
         self._handlers: dict[tuple[str, str], tuple[Permission | None, Handler]] = {
@@ -78,7 +80,7 @@ class Registry:
             status.seen = status.seen or 499
         except TrustgateError as exc:
             await self._refuse(exc, found, scope, status)
-        except Exception:  # the top of a request: a surprise shows an id, and nothing of the inside
+        except Exception:  # noqa: BLE001 - the top of a request: a surprise shows an id, and nothing of the inside
             await _surprise(scope, status)
         self._observe(found.kind if found else "unknown", scope["method"], status.seen)
 
@@ -113,8 +115,7 @@ class Registry:
     def _challenge(self, error: Unauthorized, found: Route | None, scope: Scope) -> str:
         """RFC 6750, and Docker's token specification for ``service`` and ``scope``."""
         base = self._base_url(scope)
-        service = base.partition("://")[2]
-        parts = [f'realm="{base}/token"', f'service="{service}"']
+        parts = [f'realm="{base}/token"', f'service="{self._service}"']
         if found is not None and found.repository is not None:
             parts.append(f'scope="repository:{found.repository}:{_wanted(found, scope["method"])}"')
         elif found is not None and found.kind == "catalog":

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import TypeVar
 
 from trustgate.api.exchange import Exchange
@@ -106,10 +107,9 @@ class UploadRoutes:
         try:
             taken = await self._pump(exchange, session)
         except BaseException as exc:
-            kind, trace = type(exc), exc.__traceback__
-            await self._call(lambda: chunk.__exit__(kind, exc, trace))  # noqa: B023 - called at once
+            await self._call(partial(chunk.__exit__, type(exc), exc, exc.__traceback__))
             raise
-        await self._call(lambda: chunk.__exit__(None, None, None))
+        await self._call(partial(chunk.__exit__, None, None, None))
         if length is not None and taken != length:
             raise SizeInvalid(f"the chunk has {taken} bytes, {length} were announced")
         return session.upload
@@ -125,7 +125,7 @@ class UploadRoutes:
             gathered += piece
             if len(gathered) >= GATHER_BYTES or (gathered and not more):
                 full, gathered = gathered, bytearray()
-                await self._call(lambda: session.write(full))  # noqa: B023 - called at once
+                await self._call(partial(session.write, full))
         return taken
 
 

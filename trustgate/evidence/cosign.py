@@ -145,7 +145,14 @@ def _weigh(
         names = tuple(one.name for one in in_time)
         identities = tuple(dict.fromkeys(one.key_id for one in in_time))
         reason = f"verified by {', '.join(names)}"
-        return _fact(candidate, Outcome.VERIFIED, reason, names, identities, claim.repository)
+        return _fact(
+            candidate,
+            Outcome.VERIFIED,
+            reason,
+            attestors=names,
+            identities=identities,
+            repository=claim.repository,
+        )
     if by_key:
         names_out = ", ".join(one.name for one in by_key)
         reason = f"signed by {names_out}, outside the time that the trust store gives that key"
@@ -171,6 +178,7 @@ def _fact(
     candidate: SignatureCandidate,
     outcome: Outcome,
     reason: str,
+    *,
     attestors: tuple[str, ...] = (),
     identities: tuple[str, ...] = (),
     repository: str = "",

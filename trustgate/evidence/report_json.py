@@ -25,7 +25,7 @@ def report_to_json(report: ScanReport) -> dict[str, Any]:
 
 
 def report_from_json(document: dict[str, Any]) -> ScanReport:
-    """What ``report_to_json`` wrote. Raises ``ValueError``, ``KeyError`` or ``TypeError`` for anything else."""
+    """What ``report_to_json`` wrote. Raises ``ValueError``, ``KeyError``, ``TypeError``."""
     fields = dict(document)
     if fields.pop("schema") != SCHEMA:
         raise ValueError(f"scan report of schema {document['schema']!r}, expected {SCHEMA}")

@@ -31,7 +31,7 @@ def legacy_signature_tag(digest: Digest) -> Tag | None:
 
 
 def fallback_tag(digest: Digest) -> Tag:
-    """The referrers tag of ``digest`` (distribution-spec, "Referrers Tag Schema"): hex cut to 64 characters."""
+    """The referrers tag of ``digest`` (distribution-spec, "Referrers Tag Schema"): 64 characters of hex."""
     return Tag(f"{digest.algorithm}-{digest.hex[:64]}")
 
 

@@ -268,7 +268,7 @@ class Gate:
                 return
             try:
                 self._decisions.save([judged.record])
-            except (StorageUnavailable, StorageFull) as exc:
-                log.error("decision %s could not be recorded: %s", judged.record.id, exc.message)
+            except (StorageUnavailable, StorageFull):
+                log.exception("decision %s could not be recorded", judged.record.id)
                 return
             judged.saved = True

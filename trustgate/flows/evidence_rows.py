@@ -44,7 +44,7 @@ def _scan_rows(subject: SubjectEvidence) -> Iterable[Mapping[str, str]]:
                 "digest": "",
                 "outcome": str(report.status),
                 "reason": report.reason or found,
-                "attestors": f"{report.scanner} {report.scanner_version}, advisories {report.database or 'none'}",
+                "attestors": f"{report.scanner} {report.scanner_version}",
             }
         case Absent(why):
             if subject.role is Role.IMAGE:

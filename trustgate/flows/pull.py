@@ -69,9 +69,7 @@ class PullFlow:
         tag = target if isinstance(target, Tag) else None
         return Served(stored, self._gate.pull(stored, actor, tag=tag))
 
-    def blob(
-        self, repository: RepositoryName, digest: Digest, actor: Actor, *, head: bool
-    ) -> ServedBlob:
+    def blob(self, repository: RepositoryName, digest: Digest, actor: Actor, *, head: bool) -> ServedBlob:
         """Raises ``BlobUnknown``, ``Refused``. HEAD as for manifests: a push asks what is there."""
         blob = self._blobs.find(repository, digest)
         if blob is None:

@@ -40,6 +40,8 @@ class Problems:
     def __init__(self) -> None:
         self._found: list[Problem] = []
         self._more = 0
+        self.trust_incomplete = False
+        """Some attestor's definition could not be read, so that "unknown attestor" can not be said."""
 
     def __bool__(self) -> bool:
         return bool(self._found)

@@ -101,7 +101,7 @@ Requirement: TypeAlias = SignedBy | AnyOf | AllOf | AtLeast
 
 @dataclass(frozen=True, slots=True)
 class ContentTrust:
-    """``inherits``: a manifest may pass by a containing index. ``each``: an index needs its children to pass."""
+    """``inherits``: a containing index may speak for it. ``each``: an index needs its children to pass."""
 
     require: Requirement
     subject: Literal["index", "manifest", "index-or-manifest"]

@@ -128,7 +128,7 @@ class Strict(BaseModel):
         extra="forbid", strict=True, frozen=True, alias_generator=to_camel, arbitrary_types_allowed=True
     )
     later: ClassVar[frozenset[str]] = frozenset()
-    parts: ClassVar[dict[str, Any]] = {}
+    parts: ClassVar[dict[str, Any]] = {}  # type[Strict], or {"*": type[Strict]} for free names
 
     @classmethod
     def known_keys(cls) -> frozenset[str]:

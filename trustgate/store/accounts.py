@@ -1,4 +1,4 @@
-"""Users, robots, projects and the token service's keys (ports ``Accounts``, ``Projects``, ``SigningKeys``)."""
+"""Users, robots, projects, token keys (ports ``Accounts``, ``Projects``, ``SigningKeys``)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,215 @@
+"""From checked documents to rules: names are resolved, and what could never decide anything is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from trustgate.evidence.model import Attestor
+from trustgate.evidence.scan_report import Severity
+from trustgate.policy import schema
+from trustgate.policy.attestors import NAME, NAME_HELP
+from trustgate.policy.problems import Code, did_you_mean
+from trustgate.policy.rules import (
+    AllOf,
+    AnyOf,
+    AtLeast,
+    Check,
+    ContentTrust,
+    Immutability,
+    NoMatch,
+    Requirement,
+    Rule,
+    Scope,
+    SeverityLimit,
+    SignedBy,
+    Threshold,
+)
+from trustgate.policy.scopes import Site, build_scope
+
+RESERVED: Final = frozenset({"root", "registry"})
+"""``root/no-match`` and ``registry/blob-fence`` are rules of the house."""
+_KINDS: Final = ("contentTrust", "severity", "immutability")
+
+
+def build_policy(
+    policy: schema.PolicyDocument,
+    site: Site,
+    attestors: Mapping[str, Attestor],
+    *,
+    on_error: str,
+) -> list[Rule]:
+    """The rules of one policy."""
+    _check_name(policy.metadata.name, site.at("metadata", "name"))
+    scope = build_scope(policy.scope, site.at("scope"))
+    built: list[Rule] = []
+    seen: set[str] = set()
+    for at, rule in enumerate(policy.rules):
+        here = site.at("rules", at)
+        _check_name(rule.id, here.at("id"))
+        if rule.id in seen:
+            here.at("id").complain(Code.NOT_UNIQUE, f'rule "{rule.id}" stands twice in this policy')
+        seen.add(rule.id)
+        check = _check(rule, here, attestors)
+        if check is None:
+            continue
+        _check_speaks(check, scope, here)
+        built.append(
+            Rule(
+                id=f"{policy.metadata.name}/{rule.id}",
+                file=site.document.path,
+                line=here.line,
+                mode=rule.mode or policy.mode,
+                allow_on_error=(policy.on_error or on_error) == "allow",
+                scope=scope,
+                check=check,
+            )
+        )
+    return built
+
+
+def build_no_match(root: schema.RootDocument, site: Site) -> NoMatch:
+    """What the root says of requests that no rule speaks about."""
+    no_match = root.defaults.no_match
+    line = site.at("defaults", "noMatch").line
+    return NoMatch(no_match.pull, no_match.push, no_match.delete, site.document.path, line)
+
+
+def _check_name(name: str, site: Site) -> None:
+    if not NAME.fullmatch(name):
+        site.complain(Code.WRONG_VALUE, f"{name!r:.60} is no name: expected {NAME_HELP}")
+    elif site.loc[0] == "metadata" and name in RESERVED:
+        site.complain(Code.WRONG_VALUE, f'the name "{name}" is reserved for rules of the registry itself')
+
+
+def _check_speaks(check: Check, scope: Scope, site: Site) -> None:
+    if not scope.actions & check.speaks_on:
+        words = ", ".join(sorted(check.speaks_on))
+        site.complain(
+            Code.DECIDES_NOTHING,
+            f"a {check.kind} rule speaks on {words}, and scope.actions names none of these",
+        )
+
+
+def _check(rule: schema.Rule, site: Site, attestors: Mapping[str, Attestor]) -> Check | None:
+    given = [kind for kind in (rule.content_trust, rule.severity, rule.immutability) if kind is not None]
+    if len(given) != 1:
+        what = "names no check" if not given else "names more than one check"
+        site.complain(Code.DECIDES_NOTHING, f"the rule {what}: expected one of {', '.join(_KINDS)}")
+        return None
+    match given[0]:
+        case schema.ContentTrust() as trust:
+            return _content_trust(trust, site.at("contentTrust"), attestors)
+        case schema.Severity() as severity:
+            return _severity(severity, site.at("severity"))
+        case schema.Immutability() as immutability:
+            return _immutability(immutability, site.at("immutability"))
+
+
+# --- contentTrust --------------------------------------------------------------------------------
+
+
+def _content_trust(
+    trust: schema.ContentTrust, site: Site, attestors: Mapping[str, Attestor]
+) -> ContentTrust | None:
+    require = _requirement(trust.require, site.at("require"), attestors)
+    children = trust.children or ("each" if trust.subject == "manifest" else "inherit")
+    if trust.subject == "manifest" and children == "inherit":
+        site.at("children").complain(
+            Code.WRONG_VALUE, "subject: manifest asks each manifest for its own signature; leave children out"
+        )
+    if trust.subject == "index" and children == "each":
+        site.at("children").complain(
+            Code.WRONG_VALUE, "subject: index never looks at the children's signatures; leave children out"
+        )
+    if require is None:
+        return None
+    return ContentTrust(
+        require=require, subject=trust.subject, inherits=children == "inherit", each=children == "each"
+    )
+
+
+def _requirement(
+    node: schema.Requirement, site: Site, attestors: Mapping[str, Attestor]
+) -> Requirement | None:
+    given = {"attestor": node.attestor, "anyOf": node.any_of, "allOf": node.all_of, "atLeast": node.at_least}
+    words = [word for word, value in given.items() if value is not None]
+    if len(words) != 1:
+        site.complain(Code.DECIDES_NOTHING, f"expected exactly one of {', '.join(given)}; found {len(words)}")
+        return None
+    if words != ["atLeast"] and (node.of is not None or node.distinct is not None):
+        site.complain(Code.WRONG_VALUE, '"of" and "distinct" stand beside "atLeast" only')
+        return None
+    if node.attestor is not None:
+        signer = _signer(node.attestor, site.at("attestor"), attestors)
+        return SignedBy(signer) if signer else None
+    if node.any_of is not None:
+        items = _requirements(node.any_of, site.at("anyOf"), attestors)
+        return AnyOf(items) if items else None
+    if node.all_of is not None:
+        items = _requirements(node.all_of, site.at("allOf"), attestors)
+        return AllOf(items) if items else None
+    return _at_least(node, site, attestors)
+
+
+def _requirements(
+    nodes: list[schema.Requirement], site: Site, attestors: Mapping[str, Attestor]
+) -> tuple[Requirement, ...]:
+    """Nothing at all when one of them could not be read: then the set does not load anyway."""
+    items = [_requirement(node, site.at(at), attestors) for at, node in enumerate(nodes)]
+    built = tuple(item for item in items if item is not None)
+    return built if len(built) == len(nodes) else ()
+
+
+def _at_least(node: schema.Requirement, site: Site, attestors: Mapping[str, Attestor]) -> AtLeast | None:
+    count = node.at_least or 0
+    if node.of is None:
+        site.complain(Code.MISSING_KEY, 'missing key "of": whose signatures count?')
+        return None
+    signers = [_signer(name, site.at("of", at), attestors) for at, name in enumerate(node.of)]
+    known = tuple(signer for signer in signers if signer is not None)
+    if len(known) < len(node.of):
+        return None
+    keys = len({signer.key_id for signer in known})
+    if count > keys:
+        message = f"{count} distinct signers can never be found among {keys} distinct keys"
+        site.at("atLeast").complain(Code.DECIDES_NOTHING, message)
+    return AtLeast(count, known)
+
+
+def _signer(name: str, site: Site, attestors: Mapping[str, Attestor]) -> Attestor | None:
+    if name not in attestors and not site.problems.trust_incomplete:
+        guess = did_you_mean(name, attestors)
+        site.complain(Code.UNKNOWN_ATTESTOR, f'no attestor "{name[:60]}" in any TrustStore{guess}')
+    return attestors.get(name)
+
+
+# --- severity, immutability ----------------------------------------------------------------------
+
+
+def _severity(node: schema.Severity, site: Site) -> SeverityLimit:
+    thresholds = tuple(_threshold(item, site.at("thresholds", at)) for at, item in enumerate(node.thresholds))
+    unranked = None if node.unknown_severity == "allow" else Severity(node.unknown_severity)
+    return SeverityLimit(thresholds, node.on_unscanned, node.on_unscannable, unranked)
+
+
+def _threshold(node: schema.Threshold, site: Site) -> Threshold:
+    if node.kev is False:
+        site.at("kev").complain(Code.WRONG_VALUE, "kev can only be true; leave it out otherwise")
+    if node.severity is None and node.kev is None:
+        site.complain(Code.MISSING_KEY, "a threshold names a severity, or kev: true")
+    least = Severity(node.severity) if node.severity else None
+    return Threshold(least, node.fixable, bool(node.kev))
+
+
+def _immutability(node: schema.Immutability, site: Site) -> Immutability:
+    check = Immutability(
+        overwrite=node.overwrite == "deny",
+        same_digest=node.same_digest == "deny",
+        delete_tag=node.delete.tag == "deny",
+        delete_artifact=node.delete.artifact == "deny",
+        exempt_referrers=node.exempt_referrers,
+    )
+    if not (check.overwrite or check.same_digest or check.delete_tag or check.delete_artifact):
+        site.complain(Code.DECIDES_NOTHING, "everything is allowed, so the rule can refuse nothing")
+    return check
