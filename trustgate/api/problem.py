@@ -43,7 +43,8 @@ def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
     wrong = [
-        {"loc": ".".join(map(str, item["loc"])), "msg": printable(str(item["msg"]))} for item in error.errors()
+        {"loc": ".".join(map(str, item["loc"])), "msg": printable(str(item["msg"]))}
+        for item in error.errors()
     ]
     content = {
         "type": "https://trustgate.dev/errors#invalid-input",

@@ -68,10 +68,12 @@ class SubjectEvidence:
 
 @dataclass(frozen=True, slots=True)
 class TagState:
-    """For immutability: where the tag points now, and which tags would lose their digest."""
+    """For immutability: where the tag points now, and which tags would lose their digest, or a part of
+    the index that they point to."""
 
     current: Digest | None
     tags_of_digest: tuple[Tag, ...] = ()
+    tags_of_parents: tuple[Tag, ...] = ()
 
 
 _NOT_GATHERED = Unreachable("not gathered")
