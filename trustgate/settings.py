@@ -1,0 +1,170 @@
+"""What the operator chose, read once and whole: flag, then ``TRUSTGATE_*``, then ``trustgate.toml``, then default.
+
+All mistakes are told together, each with the place where it stands. Only ``cli`` and ``wiring`` see this.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from trustgate.errors import ConfigInvalid
+
+DEFAULT_PORT = 5080
+MAX_PORT = 65535
+CONFIG_FILE = "trustgate.toml"
+ENVIRONMENT_PREFIX = "TRUSTGATE_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that ``trustgate serve`` can be told."""
+
+    data: Path = Path("trustgate-data")
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    policy: str = ""
+    """A git work tree, bare repository or URL (with ``#ref``), or ``dir:PATH``; empty for the starter set."""
+    public_url: str = ""
+    """How clients reach the registry, when that is not ``http://host:port``."""
+    metrics_port: int = 0
+    """Prometheus metrics on this port of the same host; 0 for none."""
+    scanners: tuple[str, ...] = ("embedded",)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    sparse_indexes: bool = False
+    """Accept an index although a manifest that it lists is missing."""
+    threads: int = 16
+    """Threads for blocking work: database, disk, password hashes."""
+    policy_interval_s: int = 30
+
+    @property
+    def base_url(self) -> str:
+        """How decisions and tokens name this registry."""
+        scheme = "https" if self.tls_cert else "http"
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"{scheme}://{name}:{self.port}").rstrip("/")
+
+
+def load_settings(
+    flags: Mapping[str, Any], environment: Mapping[str, str], *, config: Path | None = None
+) -> Settings:
+    """Put the sources together. ``flags`` holds what was given on the command line, by field name.
+
+    Raises ``ConfigInvalid`` with every mistake.
+    """
+    mistakes: list[str] = []
+    values: dict[str, Any] = {}
+    names = {field.name for field in fields(Settings)}
+    for source, given in (
+        *_from_file(config, mistakes),
+        ("the environment", _from_environment(environment)),
+        ("the command line", flags),
+    ):
+        for name, value in given.items():
+            if name not in names:
+                mistakes.append(f"{source}: there is no setting {name!r}{_suggestion(name, names)}")
+            elif value is not None:
+                _read(name, value, source, values, mistakes)
+    settings = Settings(**values)
+    _check_together(settings, mistakes)
+    if mistakes:
+        raise ConfigInvalid(
+            "the settings do not fit together:\n  " + "\n  ".join(mistakes),
+            hint="trustgate serve --help lists all settings",
+        )
+    return settings
+
+
+def _from_file(config: Path | None, mistakes: list[str]) -> list[tuple[str, Mapping[str, Any]]]:
+    path = config or Path(CONFIG_FILE)
+    if not path.exists():
+        if config is not None:
+            mistakes.append(f"{config}: there is no such file")
+        return []
+    try:
+        return [(str(path), tomllib.loads(path.read_text("utf-8")))]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
+        mistakes.append(f"{path}: {exc}")
+        return []
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    known = {f"{ENVIRONMENT_PREFIX}{field.name.upper()}": field.name for field in fields(Settings)}
+    return {known[name]: value for name, value in environment.items() if name in known and value}
+
+
+def _read(name: str, value: Any, source: str, values: dict[str, Any], mistakes: list[str]) -> None:
+    try:
+        values[name] = _READERS[name](value)
+    except (ValueError, TypeError) as exc:
+        mistakes.append(f"{source}: {name.replace('_', '-')}: {exc}")
+
+
+def _port(value: Any) -> int:
+    number = int(value)
+    if not 0 <= number <= MAX_PORT:
+        raise ValueError(f"{number} is not a port (0 to {MAX_PORT})")
+    return number
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if not 1 <= number <= 1024:
+        raise ValueError(f"{number} is not between 1 and 1024")
+    return number
+
+
+def _flag(value: Any) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in words:
+        raise ValueError(f"{value!r} is not true or false")
+    return words[str(value).lower()]
+
+
+def _url(value: Any) -> str:
+    parts = urlsplit(str(value))
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query:
+        raise ValueError(f"{value!r} is not a URL like https://registry.example.com")
+    return str(value).rstrip("/")
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(value.split(",")) if isinstance(value, str) else tuple(map(str, value))
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "data": lambda value: Path(str(value)),
+    "host": str,
+    "port": _port,
+    "policy": str,
+    "public_url": _url,
+    "metrics_port": _port,
+    "scanners": _names,
+    "tls_cert": lambda value: Path(str(value)),
+    "tls_key": lambda value: Path(str(value)),
+    "sparse_indexes": _flag,
+    "threads": _count,
+    "policy_interval_s": _count,
+}
+
+
+def _check_together(settings: Settings, mistakes: list[str]) -> None:
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        mistakes.append("tls-cert and tls-key go together")
+    for path in (settings.tls_cert, settings.tls_key):
+        if path is not None and not path.is_file():
+            mistakes.append(f"{path}: there is no such file")
+
+
+def _suggestion(name: str, names: set[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, names, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

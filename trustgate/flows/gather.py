@@ -27,7 +27,7 @@ from trustgate.evidence.shape import legacy_signature_tag, signature_blobs
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.policy.document import PolicySet
+from trustgate.policy.policy_set import PolicySet
 from trustgate.policy.model import (
     Evidence,
     Need,

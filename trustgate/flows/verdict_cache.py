@@ -13,7 +13,7 @@ from threading import Lock
 
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.policy.document import PolicySet
+from trustgate.policy.policy_set import PolicySet
 from trustgate.policy.model import Action, Caller, Verdict
 from trustgate.ports import Clock, DecisionRecord, Revisions
 

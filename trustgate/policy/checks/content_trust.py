@@ -27,9 +27,7 @@ class _Signed:
     known: bool = True
 
 
-def check_content_trust(
-    check: ContentTrust, request: Request, evidence: Evidence, now: datetime
-) -> Answer:
+def check_content_trust(check: ContentTrust, request: Request, evidence: Evidence, now: datetime) -> Answer:
     """Pass when one digest carries everything that is required; several never add up."""
     subject = evidence.subject
     if subject.role is Role.SIGNATURE:
@@ -56,10 +54,8 @@ def _own_or_inherited(check: ContentTrust, request: Request, evidence: Evidence,
     if lost is not None:
         return unknown("signatures-unreachable", lost.message, "try again; see the registry's log")
     if not own_counts:
-        return _refused(
-            "index-not-signed", "no signed index of this repository contains it", own, check, request
-        )
-    return _refused(own.reason_code, own.message, own, check, request)
+        return _refused("index-not-signed", "no signed index of this repository contains it", own, request)
+    return _refused(own.reason_code, own.message, own, request)
 
 
 def _parents(check: ContentTrust, evidence: Evidence) -> tuple[SubjectEvidence, ...]:
@@ -89,7 +85,7 @@ def _worst(*answers: Answer) -> Answer:
     return max(answers, key=lambda answer: _RANK[answer.outcome])
 
 
-def _refused(code: str, message: str, own: _Signed, check: ContentTrust, request: Request) -> Answer:
+def _refused(code: str, message: str, own: _Signed, request: Request) -> Answer:
     names = _some(own.missing)
     return failed(
         code,
@@ -105,7 +101,9 @@ def _refused(code: str, message: str, own: _Signed, check: ContentTrust, request
 def _judge(require: Requirement, signatures: Signatures, now: datetime) -> _Signed:
     match signatures:
         case Unreachable(why):
-            return _Signed(False, (), "signatures-unreachable", f"signatures can't be read: {why}", known=False)
+            return _Signed(
+                False, (), "signatures-unreachable", f"signatures can't be read: {why}", known=False
+            )
         case Absent():
             return _Signed(False, _unmet(require, frozenset(), now), "unsigned", "it is not signed")
         case Known(facts):
@@ -189,8 +187,9 @@ def _why_not(
     broken = [fact for fact in facts if fact.outcome is Outcome.BROKEN]
     if broken:
         return "signature-broken", f"no valid signature: {broken[0].reason}"
-    if any(fact.outcome is Outcome.UNTRUSTED for fact in facts):
-        return "signer-not-trusted", "signed, but by no key that the policy names"
+    untrusted = [fact for fact in facts if fact.outcome is Outcome.UNTRUSTED]
+    if untrusted:
+        return "signer-not-trusted", untrusted[0].reason
     return "signature-not-understood", f"no signature that can be judged: {facts[0].reason}"
 
 

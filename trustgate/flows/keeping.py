@@ -1,0 +1,34 @@
+"""Housekeeping beside the requests: idle uploads, and bytes that nothing names any more."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from trustgate.ports import Blobs, BlobStore, Clock, Uploads
+
+IDLE_UPLOAD: Final = timedelta(hours=24)
+MAX_A_ROUND: Final = 200
+
+
+class Keeping:
+    """Each round is small and may be repeated; a kill in the middle leaves work for the next one."""
+
+    def __init__(self, *, uploads: Uploads, blobs: Blobs, blob_store: BlobStore, clock: Clock) -> None:
+        self._uploads = uploads
+        self._blobs = blobs
+        self._blob_store = blob_store
+        self._clock = clock
+
+    def round(self) -> tuple[int, int]:
+        """(uploads ended, keys deleted)."""
+        idle = self._uploads.idle(before=self._clock.now() - IDLE_UPLOAD, limit=MAX_A_ROUND)
+        for upload in idle:
+            self._uploads.cancel(upload.repository, upload.id)
+            self._blob_store.discard(upload.id)
+        keys = self._blobs.release(limit=MAX_A_ROUND)
+        for key in keys:
+            self._blob_store.delete(key)
+        if keys:
+            self._blobs.released(keys)
+        return len(idle), len(keys)

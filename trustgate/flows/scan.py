@@ -1,0 +1,247 @@
+"""Scan jobs: lease one, run the scanners on local bytes, keep the report with the job's end.
+
+A scan changes no verdict behind anyone's back: it adds a report, and the next pull is judged with it. A
+scanner that fails leaves a report that says so; the last good one stays in force.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+from typing import Final
+
+from trustgate.errors import TrustgateError
+from trustgate.evidence.model import Role
+from trustgate.evidence.scan_report import ScanReport, ScanStatus
+from trustgate.oci.digest import Digest
+from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
+from trustgate.oci.names import RepositoryName
+from trustgate.ports import Blobs, BlobStore, Clock, Job, Jobs, Manifests, NewJob, Reports
+from trustgate.scanning import Blob, Scanner, ScannerError, ScanRequest
+
+KIND: Final = "scan"
+DEADLINE_S: Final = 600.0
+LEASE_S: Final = 60.0
+BEAT_S: Final = LEASE_S / 3
+POLL_S: Final = 1.0
+MAX_REPORT_BYTES: Final = 32 * 1024 * 1024
+FIRST_RETRY: Final = timedelta(seconds=20)
+RESCAN_PAGE: Final = 500
+
+log = logging.getLogger("trustgate.scan")
+
+
+def scan_jobs_for(manifest: Manifest, role: Role, repository: RepositoryName) -> tuple[NewJob, ...]:
+    """What a push has to enqueue: images are scanned; an index is its children's scans."""
+    return (scan_job(repository, manifest.digest),) if role is Role.IMAGE else ()
+
+
+def scan_job(repository: RepositoryName, digest: Digest) -> NewJob:
+    """One digest, scanned with the bytes that one repository holds."""
+    payload = {"repository": str(repository), "digest": str(digest)}
+    return NewJob(KIND, payload, dedupe=f"{KIND}:{digest}")
+
+
+def scan_manifest(scanner: Scanner, request: ScanRequest) -> ScanReport:
+    """Run one scanner; a failure becomes a report that says so."""
+    try:
+        return scanner.scan(request)
+    except ScannerError as exc:
+        log.warning("%s failed on %s: %s (%s)", scanner.name, request.manifest.digest, exc, exc.kind)
+        return _failed(scanner, request, f"{exc.kind}: {exc}")
+
+
+class ScanFlow:
+    """Runs scan jobs, one at a time a thread."""
+
+    def __init__(
+        self,
+        *,
+        manifests: Manifests,
+        blobs: Blobs,
+        blob_store: BlobStore,
+        reports: Reports,
+        jobs: Jobs,
+        clock: Clock,
+        scanners: Sequence[Scanner],
+        observe: Callable[[str, str], None],
+    ) -> None:
+        self._manifests = manifests
+        self._blobs = blobs
+        self._blob_store = blob_store
+        self._reports = reports
+        self._jobs = jobs
+        self._clock = clock
+        self._scanners = tuple(scanners)
+        self._observe = observe
+
+    def run_next(self, owner: str) -> bool:
+        """Run one job, if one is due."""
+        job = self._jobs.claim(owner=owner, lease_s=LEASE_S, now=self._clock.now())
+        if job is None:
+            return False
+        with _Heart(self._jobs, job, self._clock):
+            self._run(job)
+        return True
+
+    def rescan_all(self) -> int:
+        """Enqueue every image: for advisories that changed. Returns how many."""
+        after, number = "", 0
+        while page := self._reports.subjects(limit=RESCAN_PAGE, after=after):
+            self._jobs.enqueue([scan_job(*subject) for subject in page], at=self._clock.now())
+            after, number = page[-1][1], number + len(page)
+        return number
+
+    def generations(self) -> tuple[str, ...]:
+        """Which advisories the scanners use now."""
+        return tuple(scanner.generation() for scanner in self._scanners)
+
+    def _run(self, job: Job) -> None:
+        try:
+            request = self._request(job)
+        except TrustgateError as exc:
+            self._give_up(job, exc.message)
+            return
+        if request is None:
+            self._jobs.finish(job, now=self._clock.now())  # deleted meanwhile: nothing to scan
+            return
+        reports = [scan_manifest(scanner, request) for scanner in self._scanners]
+        for report in reports:
+            self._observe(report.scanner, str(report.status))
+        failed = [report for report in reports if report.status is ScanStatus.FAILED]
+        last = job.attempt >= job.max_attempts
+        for report in reports[:-1]:
+            self._reports.save(report, finishing=None)
+        if failed and not last:
+            self._reports.save(reports[-1], finishing=None)
+            self._give_up(job, failed[0].reason)
+        else:
+            self._reports.save(reports[-1], finishing=job)
+
+    def _give_up(self, job: Job, why: str) -> None:
+        now = self._clock.now()
+        retry_at = now + FIRST_RETRY * 2 ** (job.attempt - 1)
+        self._jobs.fail(job, why, retry_at=retry_at, now=now)
+
+    def _request(self, job: Job) -> ScanRequest | None:
+        repository = RepositoryName(job.payload["repository"])
+        stored = self._manifests.find(repository, Digest(job.payload["digest"]))
+        if stored is None or not self._scanners:
+            return None
+        manifest = parse_manifest(
+            stored.raw, content_type=stored.media_type, algorithm=stored.digest.algorithm
+        )
+        if manifest.config is None:
+            return None
+        config = self._blob(repository, manifest.config)
+        layers = tuple(self._blob(repository, layer) for layer in manifest.layers)
+        return ScanRequest(
+            repository=str(repository),
+            manifest=manifest,
+            config=config,
+            layers=layers,
+            now=self._clock.now(),
+            deadline_s=DEADLINE_S,
+            max_report_bytes=MAX_REPORT_BYTES,
+        )
+
+    def _blob(self, repository: RepositoryName, descriptor: Descriptor) -> Blob:
+        """A layer that is held elsewhere (a foreign layer) has no path; the scanner then says partial."""
+        found = self._blobs.find(repository, descriptor.digest)
+        path = self._blob_store.path(found.key) if found else Path("/nonexistent")
+        return Blob(descriptor.digest, descriptor.media_type, descriptor.size, path)
+
+
+class _Heart:
+    """Renews a job's lease while it runs, from a thread of its own: scanning must not stop the beat."""
+
+    def __init__(self, jobs: Jobs, job: Job, clock: Clock) -> None:
+        self._jobs = jobs
+        self._job = job
+        self._clock = clock
+        self._stop = Event()
+        self._thread = Thread(target=self._beat, name=f"lease-of-job-{job.id}", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT_S):
+            try:
+                if not self._jobs.beat(self._job, lease_s=LEASE_S, now=self._clock.now()):
+                    return
+            except TrustgateError as exc:
+                log.warning("the lease of job %s could not be renewed: %s", self._job.id, exc.message)
+
+
+class Worker:
+    """Runs scan jobs in a thread inside the server, and looks for advisories that changed."""
+
+    def __init__(self, flow: ScanFlow, owner: str) -> None:
+        self._flow = flow
+        self._owner = owner
+        self._stop = Event()
+        self._woken = Event()
+        self._thread = Thread(target=self._work, name="scan-worker", daemon=True)
+        self._generations: tuple[str, ...] = ()
+
+    def start(self) -> None:
+        self._generations = self._flow.generations()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Let the running job end; it is bounded, and taken up by the next start if this process dies."""
+        self._stop.set()
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                busy = self._flow.run_next(self._owner)
+                self._follow_advisories()
+            except TrustgateError as exc:
+                log.error("scan worker: %s", exc.message)  # noqa: TRY400 - the message says it all
+                busy = False
+            except Exception:
+                log.exception("a scan job failed in a way that nobody foresaw")
+                busy = False
+            if not busy:
+                self._woken.wait(POLL_S)
+                self._woken.clear()
+
+    def _follow_advisories(self) -> None:
+        now = self._flow.generations()
+        if now != self._generations:
+            self._generations = now
+            log.info("advisories changed to %s: %d images queued", ", ".join(now), self._flow.rescan_all())
+
+
+def _failed(scanner: Scanner, request: ScanRequest, reason: str) -> ScanReport:
+    at: datetime = request.now
+    return ScanReport(
+        scanner=scanner.name,
+        scanner_version=scanner.version,
+        subject=request.manifest.digest,
+        scanned_at=at,
+        status=ScanStatus.FAILED,
+        reason=reason[:500],
+        database=scanner.generation(),
+        database_at=None,
+        os="",
+        packages=(),
+        findings=(),
+        coverage=(),
+    )
