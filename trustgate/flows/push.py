@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 
 from trustgate.errors import (
     BlobUnknown,
     BlobUploadUnknown,
+    Conflict,
     DigestInvalid,
     ManifestInvalid,
     ManifestUnknown,
@@ -43,6 +45,8 @@ from trustgate.ports import (
 )
 
 MAX_TAGS_PER_PUSH = 16
+MAX_MANIFEST_ATTEMPTS = 3
+"""How often a push is judged again because its tag moved under it."""
 MAX_MOUNT_SOURCES = 32
 """Repositories that are looked at for a mount without a named source."""
 
@@ -61,12 +65,54 @@ class Pushed:
 class UploadSession:
     """One request's chunk: written while it arrives, recorded when it is durable."""
 
-    def __init__(self, upload: Upload, writer: BlobWriter) -> None:
+    def __init__(self, upload: Upload, writer: BlobWriter, length: int | None) -> None:
         self.upload = upload
-        self.writer = writer
+        self._writer = writer
+        self._end = None if length is None else upload.offset + length
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.writer.write(data)
+        """Append. Raises ``SizeInvalid`` before a byte beyond the announced end is kept."""
+        if self._end is not None and self._writer.offset + len(data) > self._end:
+            raise SizeInvalid(
+                f"the chunk is longer than announced: it was to end at {self._end} of the upload",
+                hint="ask for the upload's status and go on from there",
+            )
+        self._writer.write(data)
+
+    def ended(self) -> None:
+        """The body is over. Raises ``SizeInvalid`` when it was shorter than announced."""
+        if self._end is not None and self._writer.offset != self._end:
+            raise SizeInvalid(
+                f"the chunk is shorter than announced: the upload stands at {self._writer.offset}, "
+                f"it was to end at {self._end}",
+                hint="ask for the upload's status and go on from there",
+            )
+
+
+class _OneAtATime:
+    """Two writers on one staged file would mix their bytes, and a finished one must not be written to.
+
+    One process holds the data directory, so its memory is the place to keep them apart.
+    """
+
+    def __init__(self) -> None:
+        self._busy: set[UploadId] = set()
+        self._lock = Lock()
+
+    @contextmanager
+    def __call__(self, upload: UploadId) -> Iterator[None]:
+        with self._lock:
+            if upload in self._busy:
+                raise RangeInvalid(
+                    f"another request is writing to upload {upload[:80]!a} now",
+                    hint="wait until it has ended, ask for the upload's status, and go on from there",
+                )
+            self._busy.add(upload)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy.discard(upload)
 
 
 class PushFlow:
@@ -92,6 +138,7 @@ class PushFlow:
         self._clock = clock
         self._jobs_for = jobs_for
         self._sparse_indexes = sparse_indexes
+        self._alone_with = _OneAtATime()
 
     # --- uploads ---------------------------------------------------------------------------------
 
@@ -111,45 +158,49 @@ class PushFlow:
 
     @contextmanager
     def chunk(
-        self, repository: RepositoryName, upload: UploadId, *, start: int | None
+        self, repository: RepositoryName, upload: UploadId, *, start: int | None, length: int | None = None
     ) -> Iterator[UploadSession]:
         """Append a chunk. What was written when the body ends or breaks off is kept and recorded.
 
-        ``start`` is where the client says that the chunk begins. Raises ``RangeInvalid`` when that is not
-        where the upload stands, ``BlobUploadUnknown``.
+        ``start`` is where the client says that the chunk begins, ``length`` how many bytes it is said to
+        have. Raises ``RangeInvalid`` when the upload stands elsewhere, or another request writes to it;
+        ``BlobUploadUnknown``.
         """
-        found = self.status(repository, upload)
-        if start is not None and start != found.offset:
-            raise RangeInvalid(
-                f"the chunk begins at {start}, the upload stands at {found.offset}",
-                hint="chunks are sent in order; ask for the upload's status and go on from there",
-            )
-        with self._blob_store.append(upload, found.offset) as writer:
-            session = UploadSession(found, writer)
-            try:
-                yield session
-            finally:
-                if writer.offset != found.offset:
-                    writer.sync()
-                    session.upload = self._uploads.advance(found, writer.offset, at=self._clock.now())
+        with self._alone_with(upload):
+            found = self.status(repository, upload)
+            if start is not None and start != found.offset:
+                raise RangeInvalid(
+                    f"the chunk begins at {start}, the upload stands at {found.offset}",
+                    hint="chunks are sent in order; ask for the upload's status and go on from there",
+                )
+            with self._blob_store.append(upload, found.offset) as writer:
+                session = UploadSession(found, writer, length)
+                try:
+                    yield session
+                finally:
+                    if writer.offset != found.offset:
+                        writer.sync()
+                        session.upload = self._uploads.advance(found, writer.offset, at=self._clock.now())
 
     def finish(self, repository: RepositoryName, upload: UploadId, digest: Digest) -> StoredBlob:
         """End an upload. Raises ``DigestInvalid`` (the upload then stays), ``BlobUploadUnknown``."""
-        found = self.status(repository, upload)
-        key = self._blob_store.commit(upload, digest, found.offset)
-        try:
-            kept = self._uploads.finish(found, StoredBlob(digest, found.offset, key))
-        except BlobUploadUnknown:
-            self._blob_store.delete(key)
-            raise
-        self._blob_store.discard(upload)
+        with self._alone_with(upload):
+            found = self.status(repository, upload)
+            key = self._blob_store.commit(upload, digest, found.offset)
+            try:
+                kept = self._uploads.finish(found, StoredBlob(digest, found.offset, key))
+            except BlobUploadUnknown:
+                self._blob_store.delete(key)
+                raise
+            self._blob_store.discard(upload)
         return kept
 
     def cancel(self, repository: RepositoryName, upload: UploadId) -> None:
         """Raises ``BlobUploadUnknown``."""
-        self.status(repository, upload)
-        self._uploads.cancel(repository, upload)
-        self._blob_store.discard(upload)
+        with self._alone_with(upload):
+            self.status(repository, upload)
+            self._uploads.cancel(repository, upload)
+            self._blob_store.discard(upload)
 
     def mount(
         self, repository: RepositoryName, digest: Digest, source: RepositoryName | None, actor: Actor
@@ -186,17 +237,28 @@ class PushFlow:
 
         Raises ``ManifestInvalid``, ``DigestInvalid``, ``ManifestBlobUnknown``, ``Refused``, ``Conflict``.
         """
-        algorithm = target.algorithm if isinstance(target, Digest) else "sha256"
-        manifest = parse_manifest(raw, content_type=content_type, algorithm=algorithm)
-        if isinstance(target, Digest) and manifest.digest != target:
-            raise DigestInvalid(
-                f"the manifest's bytes have the digest {manifest.digest}, the request names {target}",
-                hint="send the bytes exactly as they were hashed",
-            )
-        names = (target, *tags) if isinstance(target, Tag) else tags
+        manifest = _parsed(target, raw, content_type)
+        names = tuple(dict.fromkeys((target, *tags) if isinstance(target, Tag) else tags))
         if len(names) > MAX_TAGS_PER_PUSH:
             raise ManifestInvalid(f"{len(names)} tags in one push, at most {MAX_TAGS_PER_PUSH} are accepted")
         role = role_of(manifest, self._signature_contents(repository, manifest))
+        for attempts_left in reversed(range(MAX_MANIFEST_ATTEMPTS)):
+            try:
+                return Pushed(manifest, names, self._judge_and_put(repository, manifest, role, names, actor))
+            except Conflict:
+                if not attempts_left:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _judge_and_put(
+        self,
+        repository: RepositoryName,
+        manifest: Manifest,
+        role: Role,
+        names: tuple[Tag, ...],
+        actor: Actor,
+    ) -> tuple[Admission, ...]:
+        """Raises ``Conflict`` when a tag moved between the judgement and the transaction."""
         expected = {name: self._current(repository, name) for name in names}
         admissions = self._admit(repository, manifest.digest, actor, names, role)
         self._manifests.put(
@@ -212,7 +274,7 @@ class PushFlow:
                 expected_tags=expected,
             )
         )
-        return Pushed(manifest, names, admissions)
+        return admissions
 
     def _admit(
         self, repository: RepositoryName, digest: Digest, actor: Actor, names: tuple[Tag, ...], role: Role
@@ -258,3 +320,15 @@ class PushFlow:
             raise NameUnknown(f"there is no repository {repository}")
         if not self._blobs.delete(repository, digest):
             raise BlobUnknown(f"there is no blob {digest} in {repository}")
+
+
+def _parsed(target: Tag | Digest, raw: bytes, content_type: str) -> Manifest:
+    """The manifest, with the digest that the request names. Raises ``ManifestInvalid``, ``DigestInvalid``."""
+    algorithm = target.algorithm if isinstance(target, Digest) else "sha256"
+    manifest = parse_manifest(raw, content_type=content_type, algorithm=algorithm)
+    if isinstance(target, Digest) and manifest.digest != target:
+        raise DigestInvalid(
+            f"the manifest's bytes have the digest {manifest.digest}, the request names {target}",
+            hint="send the bytes exactly as they were hashed",
+        )
+    return manifest

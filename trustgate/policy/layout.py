@@ -36,6 +36,11 @@ def belongs(path: str) -> bool:
     return path.startswith(POLICY_FOLDER) or not any(part.startswith(".") for part in path.split("/"))
 
 
+def in_our_folders(path: str) -> bool:
+    """``trust``, ``policies``, and everything below: whatever stands there is meant to count."""
+    return f"{path}/".startswith((TRUST_FOLDER, POLICY_FOLDER))
+
+
 def is_document(path: str) -> bool:
     """Whether the file is read as policy documents."""
     if path == ROOT_FILE:

@@ -52,7 +52,9 @@ class Problems:
             self._more += 1
             return
         message = printable(message, MAX_MESSAGE_CHARACTERS)
-        self._found.append(Problem(printable(path, 200), place.line, place.column, str(code), message))
+        problem = Problem(printable(path, 200), place.line, place.column, str(code), message)
+        if problem not in self._found:
+            self._found.append(problem)
 
     def raise_any(self) -> None:
         """Raises ``PolicyInvalid`` with all of them, in the order of the files."""

@@ -216,7 +216,7 @@ class Severity(Strict):
 
 class Deletion(Strict):
     tag: Annotated[Literal["deny", "allow"], word("deny", "allow", later=("tombstone",))] = "deny"
-    artifact: YesNo = "deny"
+    artifact: Annotated[Literal["deny", "allow"], word("deny", "allow", later=("tombstone",))] = "deny"
     later = frozenset({"retention"})
 
 
