@@ -7,18 +7,24 @@ import os
 import re
 from concurrent.futures import Executor
 
+from trustgate.api.errors import error_body
 from trustgate.api.exchange import Exchange, send_start
-from trustgate.errors import RangeInvalid
+from trustgate.errors import BlobUnknown, RangeInvalid, StorageUnavailable
 from trustgate.flows.pull import ServedBlob
 
 READ_BYTES = 256 * 1024
 INLINE_BYTES = 64 * 1024
 """Blobs up to this size are read in the event loop: cheaper than a hop to a thread and back."""
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_PATHSEND = "http.response.pathsend"
+"""The ASGI extension by which a server sends a file by itself."""
+
+Span = tuple[int, int]
+"""First byte, and the one after the last."""
 
 
 async def send_blob(exchange: Exchange, served: ServedBlob, pool: Executor) -> None:
-    """GET and HEAD: the same headers, and for GET the bytes. Raises ``RangeInvalid``."""
+    """GET and HEAD: the same headers, and for GET the bytes. Raises ``BlobUnknown``, ``StorageUnavailable``."""
     blob = served.blob
     headers = [
         ("content-type", "application/octet-stream"),
@@ -27,24 +33,52 @@ async def send_blob(exchange: Exchange, served: ServedBlob, pool: Executor) -> N
         ("accept-ranges", "bytes"),
         ("cache-control", "no-store"),
     ]
-    if f'"{blob.digest}"' in exchange.header("if-none-match"):
+    if _unchanged(exchange.header("if-none-match"), f'"{blob.digest}"'):
         await exchange.reply(304, headers)
         return
-    span = _wanted_range(exchange, blob.size, etag=f'"{blob.digest}"')
-    start, end = span or (0, blob.size)
+    if exchange.is_head:  # RFC 9110, section 14.2: only GET has ranges
+        await send_start(exchange.send, 200, (*headers, ("content-length", str(blob.size))))
+        await exchange.send({"type": "http.response.body", "body": b""})
+        return
+    try:
+        span = _wanted_range(exchange, blob.size, etag=f'"{blob.digest}"')
+    except RangeInvalid as exc:
+        headers = [("content-type", "application/json"), ("content-range", f"bytes */{blob.size}")]
+        await exchange.reply(416, headers, error_body(exc))
+        return
+    await _send_bytes(exchange, served, span, headers, pool)
+
+
+async def _send_bytes(
+    exchange: Exchange, served: ServedBlob, span: Span | None, headers: list[tuple[str, str]], pool: Executor
+) -> None:
+    start, end = span or (0, served.blob.size)
     headers.append(("content-length", str(end - start)))
     if span:
-        headers.append(("content-range", f"bytes {start}-{end - 1}/{blob.size}"))
-    descriptor = None if exchange.is_head else os.open(served.path, os.O_RDONLY | os.O_CLOEXEC)
+        headers.append(("content-range", f"bytes {start}-{end - 1}/{served.blob.size}"))
+    elif _PATHSEND in exchange.scope.get("extensions", {}):
+        await send_start(exchange.send, 200, headers)
+        await exchange.send({"type": _PATHSEND, "path": str(served.path)})
+        return
+    descriptor = _opened(served)
     try:
         await send_start(exchange.send, 206 if span else 200, headers)
-        if descriptor is None:
-            await exchange.send({"type": "http.response.body", "body": b""})
-        else:
-            await _send_file(exchange, descriptor, start, end, pool)
+        await _send_file(exchange, descriptor, start, end, pool)
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        os.close(descriptor)
+
+
+def _opened(served: ServedBlob) -> int:
+    try:
+        return os.open(served.path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as exc:
+        raise BlobUnknown(f"the bytes of {served.blob.digest} are gone", hint="push the blob again") from exc
+    except OSError as exc:
+        raise StorageUnavailable(f"could not open {served.blob.digest}: {exc.strerror}") from exc
+
+
+def _unchanged(condition: str, etag: str) -> bool:
+    return any(part.strip().removeprefix("W/") in {etag, "*"} for part in condition.split(","))
 
 
 async def _send_file(exchange: Exchange, descriptor: int, start: int, end: int, pool: Executor) -> None:
@@ -62,7 +96,7 @@ async def _send_file(exchange: Exchange, descriptor: int, start: int, end: int, 
         await exchange.send({"type": "http.response.body", "body": piece, "more_body": position < end})
 
 
-def _wanted_range(exchange: Exchange, size: int, *, etag: str) -> tuple[int, int] | None:
+def _wanted_range(exchange: Exchange, size: int, *, etag: str) -> Span | None:
     """(start, end) of the one range that was asked for; several ranges, or a stale ``If-Range``: none."""
     text = exchange.header("range")
     condition = exchange.header("if-range")
@@ -72,6 +106,8 @@ def _wanted_range(exchange: Exchange, size: int, *, etag: str) -> tuple[int, int
     if found is None or found[0] == "bytes=-":
         return None
     first, last = found[1], found[2]
+    if first and last and int(first) > int(last):
+        return None  # not a range at all: RFC 9110, section 14.1.1
     start = int(first) if first else max(0, size - int(last))
     end = min(size, int(last) + 1) if first and last else size
     if start >= size or start >= end:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trustgate.ports import DecisionRecord
 from trustgate.policy.model import RuleResult
+from trustgate.ports import DecisionRecord
 
 SCHEMA = "trustgate.decision/1"
 

@@ -42,7 +42,20 @@ TABLE: Mapping[type[errors.TrustgateError], tuple[int, str]] = {
     errors.Conflict: (409, "DENIED"),
     errors.StorageFull: (507, "UNAVAILABLE"),
     errors.StorageUnavailable: (503, "UNAVAILABLE"),
+    errors.ConfigInvalid: (500, "UNKNOWN"),
+    errors.PolicyInvalid: (400, "UNSUPPORTED"),
+    errors.PolicySourceUnavailable: (503, "UNAVAILABLE"),
+    errors.KeyUnreadable: (400, "UNSUPPORTED"),
+    errors.ScanFailed: (500, "UNKNOWN"),
+    errors.UpstreamFailed: (502, "UNAVAILABLE"),
+    errors.UpstreamRefused: (502, "UNAVAILABLE"),
 }
+_OUR_FAULT: Mapping[int, str] = {
+    502: "another registry that this one needs does not answer well; try again later",
+    503: "the registry can't reach its storage now; try again later",
+    507: "the registry has no room for this content now; try again later",
+}
+"""What a client is told instead of the inside of the machine; the log has the whole message."""
 
 
 def row_of(error: errors.TrustgateError) -> tuple[int, str]:
@@ -55,7 +68,9 @@ def row_of(error: errors.TrustgateError) -> tuple[int, str]:
 
 def error_body(error: errors.TrustgateError) -> bytes:
     """Exactly one error, and no ``detail``: some clients never show it, others print it as a Go map."""
-    _status, code = row_of(error)
+    status, code = row_of(error)
+    if status >= 500:
+        return document(code, _OUR_FAULT.get(status, "internal error; the server's log says more"))
     message = error.message
     if error.hint and not isinstance(error, Refused):
         message = f"{message} ({error.hint})"

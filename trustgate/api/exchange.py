@@ -18,6 +18,8 @@ Headers = Iterable[tuple[str, str]]
 
 IDLE_S = 60.0
 """A body that brings nothing for this long is given up; what has arrived is kept."""
+WHOLE_BODY_S = 300.0
+"""A manifest has to arrive within this time, however steadily it drips."""
 _ALWAYS = ((b"docker-distribution-api-version", b"registry/2.0"), (b"x-content-type-options", b"nosniff"))
 
 
@@ -26,7 +28,7 @@ class ClientGone(Exception):
 
 
 class BodyTooSlow(SizeInvalid):
-    """A request's body brought nothing for a minute."""
+    """A request's body stopped coming, or came too slowly."""
 
     code = "body-too-slow"
 
@@ -41,6 +43,7 @@ class Exchange:
     base_url: str
     query: list[tuple[str, str]]
     actor: Actor
+    idle_s: float = IDLE_S
 
     @property
     def method(self) -> str:
@@ -68,19 +71,31 @@ class Exchange:
     async def body_chunk(self) -> tuple[bytes, bool]:
         """The next piece of the body, and whether more follows. Raises ``ClientGone``, ``BodyTooSlow``."""
         try:
-            async with asyncio.timeout(IDLE_S):
+            async with asyncio.timeout(self.idle_s):
                 message = await self.receive()
         except TimeoutError as exc:
-            raise BodyTooSlow(f"the body brought nothing for {IDLE_S:.0f} seconds") from exc
+            raise BodyTooSlow(f"the body brought nothing for {self.idle_s:g} seconds") from exc
         if message["type"] == "http.disconnect":
             raise ClientGone
         return message.get("body", b""), message.get("more_body", False)
 
     async def whole_body(self, max_bytes: int) -> bytes:
-        """The body, read no further than ``max_bytes``. Raises ``ManifestTooLarge``, ``ClientGone``."""
+        """The body, read no further than ``max_bytes``.
+
+        Raises ``ManifestTooLarge``, ``ClientGone``, ``BodyTooSlow``.
+        """
         announced = self.header("content-length")
         if announced.isdigit() and int(announced) > max_bytes:
-            raise ManifestTooLarge(f"the manifest has {announced} bytes, at most {max_bytes} are accepted")
+            raise ManifestTooLarge(
+                f"the manifest has {announced[:20]} bytes, at most {max_bytes} are accepted"
+            )
+        try:
+            async with asyncio.timeout(WHOLE_BODY_S):
+                return await self._gathered(max_bytes)
+        except TimeoutError as exc:
+            raise BodyTooSlow(f"the manifest did not arrive within {WHOLE_BODY_S:g} seconds") from exc
+
+    async def _gathered(self, max_bytes: int) -> bytes:
         pieces = bytearray()
         more = True
         while more:
@@ -107,3 +122,8 @@ async def send_start(send: Send, status: int, headers: Headers) -> None:
     """Status and headers; the body follows in pieces."""
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": status, "headers": [*_ALWAYS, *encoded]})
+
+
+def has_body(scope: Scope) -> bool:
+    """Whether the client announced a body."""
+    return bool(header(scope, "transfer-encoding")) or header(scope, "content-length") not in {"", "0"}

@@ -11,7 +11,17 @@ from concurrent.futures import Executor
 
 from trustgate.api.content import Content
 from trustgate.api.errors import document, error_body, new_request_id, row_of
-from trustgate.api.exchange import ClientGone, Exchange, Receive, Scope, Send, header, send_reply
+from trustgate.api.exchange import (
+    IDLE_S,
+    ClientGone,
+    Exchange,
+    Receive,
+    Scope,
+    Send,
+    has_body,
+    header,
+    send_reply,
+)
 from trustgate.api.paths import Route, query, route
 from trustgate.api.uploads import UploadRoutes
 from trustgate.errors import Forbidden, TooManyAttempts, TrustgateError, Unauthorized, Unsupported
@@ -34,6 +44,16 @@ class InsufficientScope(Unauthorized):
     code = "insufficient-scope"
 
 
+class MethodNotAllowed(Unsupported):
+    """The path exists, and does not take this method."""
+
+    code = "method-not-allowed"
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f"{method[:16]!a} is not supported here", hint=f"supported: {allowed}")
+        self.allowed = allowed
+
+
 class Registry:
     """The ASGI application for everything under ``/v2/``."""
 
@@ -47,11 +67,13 @@ class Registry:
         public_url: str,
         service: str,
         observe: Callable[[str, str, int], None],
+        body_idle_s: float = IDLE_S,
     ) -> None:
         self._authenticate = authenticate
         self._public_url = public_url.rstrip("/")
         self._service = service
         self._observe = observe
+        self._body_idle_s = body_idle_s
         content, uploads = Content(pull, push, pool), UploadRoutes(push, pool)
         self._handlers: dict[tuple[str, str], tuple[Permission | None, Handler]] = {
             ("ping", "GET"): (None, _ping),
@@ -89,19 +111,25 @@ class Registry:
         method = scope["method"]
         handler = self._handlers.get((found.kind, "GET" if method == "HEAD" else method))
         if handler is None:
-            raise Unsupported(f"{method[:16]!a} is not supported here")
+            raise MethodNotAllowed(method, self._methods(found))
         permission, handle = handler
-        exchange = Exchange(scope, receive, send, self._base_url(scope), query(scope["query_string"]), actor)
+        asked = query(scope["query_string"])
+        exchange = Exchange(
+            scope, receive, send, self._base_url(scope), asked, actor, idle_s=self._body_idle_s
+        )
         _authorise(exchange, found, permission)
         await handle(exchange, found)
 
     async def _refuse(self, error: TrustgateError, found: Route | None, scope: Scope, send: _Status) -> None:
         if send.seen:
             log.warning("%s %s broke off: %s", scope["method"], scope["path"], error.message)
-            await send.abort()
-            return
+            return  # the missing bytes tell the client: the server closes what was not completed
         status, _code = row_of(error)
         headers = [("content-type", "application/json"), ("cache-control", "no-store")]
+        if has_body(scope):  # it may not have been read: nobody waits for the rest of it
+            headers.append(("connection", "close"))
+        if isinstance(error, MethodNotAllowed):
+            headers.append(("allow", error.allowed))
         if isinstance(error, Unauthorized):
             headers.append(("www-authenticate", self._challenge(error, found, scope)))
         if isinstance(error, TooManyAttempts):
@@ -111,6 +139,10 @@ class Registry:
         if status >= 500:
             log.error("%s %s: %s", scope["method"], scope["path"], error.message)
         await send_reply(send, status, headers, error_body(error))
+
+    def _methods(self, found: Route) -> str:
+        offered = [method for kind, method in self._handlers if kind == found.kind]
+        return ", ".join((*offered, *(["HEAD"] if "GET" in offered else [])))
 
     def _challenge(self, error: Unauthorized, found: Route | None, scope: Scope) -> str:
         """RFC 6750, and Docker's token specification for ``service`` and ``scope``."""
@@ -143,10 +175,6 @@ class _Status:
         if isinstance(message, dict) and message["type"] == "http.response.start":
             self.seen = message["status"]
         await self._send(message)  # type: ignore[arg-type]  # passed on as it came
-
-    async def abort(self) -> None:
-        """End an answer that can't be completed: the missing bytes tell the client."""
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _ping(exchange: Exchange, _found: Route) -> None:
@@ -196,8 +224,7 @@ async def _surprise(scope: Scope, send: _Status) -> None:
     request_id = new_request_id()
     log.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
     if send.seen:
-        await send.abort()
         return
-    headers = [("content-type", "application/json"), ("x-request-id", request_id)]
+    headers = [("content-type", "application/json"), ("x-request-id", request_id), ("connection", "close")]
     message = f"internal error; the server's log has it under request {request_id}"
     await send_reply(send, 500, headers, document("UNKNOWN", message))

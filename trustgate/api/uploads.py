@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from trustgate.api.exchange import Exchange
 from trustgate.api.paths import Route
-from trustgate.errors import DigestInvalid, InvalidInput, NameUnknown, RangeInvalid, SizeInvalid
+from trustgate.errors import BlobUploadInvalid, DigestInvalid, NameUnknown, SizeInvalid
 from trustgate.flows.push import PushFlow, UploadSession
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName
@@ -37,13 +37,13 @@ class UploadRoutes:
     async def begin(self, exchange: Exchange, found: Route) -> None:
         """POST: a mount, a whole blob in one request, or a new upload."""
         name = _repository(found)
-        mounted = exchange.asked("mount")
+        mounted, whole = exchange.asked("mount"), exchange.asked("digest")
+        digest = Digest(whole) if whole is not None and mounted is None else None
         if mounted is not None and await self._mount(exchange, name, mounted):
             return
-        digest = exchange.asked("digest")
         upload = await self._call(lambda: self._push.begin(name, exchange.actor))
-        if digest is not None and mounted is None:
-            await self._take_whole(exchange, upload, Digest(digest))
+        if digest is not None:
+            await self._take_whole(exchange, upload, digest)
             return
         await exchange.reply(202, _upload_headers(upload))
 
@@ -102,31 +102,38 @@ class UploadRoutes:
     async def _take_body(self, exchange: Exchange, name: RepositoryName, upload: UploadId) -> Upload:
         """Append the request's body. What has arrived is kept, also when the client goes away."""
         start, length = _announced(exchange)
-        chunk = self._push.chunk(name, upload, start=start)
+        chunk = self._push.chunk(name, upload, start=start, length=length)
         session = await self._call(chunk.__enter__)
         try:
-            taken = await self._pump(exchange, session)
+            await self._pump(exchange, session)
+            session.ended()
         except BaseException as exc:
             await self._call(partial(chunk.__exit__, type(exc), exc, exc.__traceback__))
             raise
         await self._call(partial(chunk.__exit__, None, None, None))
-        if length is not None and taken != length:
-            raise SizeInvalid(f"the chunk has {taken} bytes, {length} were announced")
         return session.upload
 
-    async def _pump(self, exchange: Exchange, session: UploadSession) -> int:
-        """Body to store, in pieces that are worth a thread. Returns the number of bytes."""
-        taken = 0
+    async def _pump(self, exchange: Exchange, session: UploadSession) -> None:
+        """Body to store, in pieces that are worth a thread; the next one arrives while one is written."""
         gathered = bytearray()
+        writing: asyncio.Future[None] | None = None
         more = True
-        while more:
-            piece, more = await exchange.body_chunk()
-            taken += len(piece)
-            gathered += piece
-            if len(gathered) >= GATHER_BYTES or (gathered and not more):
-                full, gathered = gathered, bytearray()
-                await self._call(partial(session.write, full))
-        return taken
+        try:
+            while more:
+                piece, more = await exchange.body_chunk()
+                gathered += piece
+                if len(gathered) >= GATHER_BYTES:
+                    if writing is not None:
+                        await writing
+                    writing, gathered = self._write(session, gathered), bytearray()
+        finally:  # what has arrived is kept, also when the client goes away
+            if writing is not None:
+                await writing
+            if gathered:
+                await self._write(session, gathered)
+
+    def _write(self, session: UploadSession, gathered: bytearray) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().run_in_executor(self._pool, session.write, gathered)
 
 
 def _announced(exchange: Exchange) -> tuple[int | None, int | None]:
@@ -136,11 +143,11 @@ def _announced(exchange: Exchange) -> tuple[int | None, int | None]:
         return None, None
     found = _CONTENT_RANGE.fullmatch(text.strip())
     if found is None:
-        raise InvalidInput(f"Content-Range is {text[:60]!a}, expected START-END")
+        raise BlobUploadInvalid(f"Content-Range is {text[:60]!a}, expected START-END")
     start, end = int(found[1]), int(found[2])
     length = exchange.header("content-length")
     if end < start or (length.isdigit() and int(length) != end - start + 1):
-        raise RangeInvalid(f"Content-Range {text[:60]!a} does not fit a body of {length or 'unknown'} bytes")
+        raise SizeInvalid(f"Content-Range {text[:60]!a} does not fit a body of {length or 'unknown'} bytes")
     return start, end - start + 1
 
 

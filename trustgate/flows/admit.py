@@ -20,10 +20,10 @@ from trustgate.flows.verdict_cache import CacheKey, Judged, VerdictCache
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.client_line import reason_phrase, refusal_line, warning_line
-from trustgate.policy.policy_set import PolicySet
 from trustgate.policy.engine import evaluate
 from trustgate.policy.fence import unreachable_blob
 from trustgate.policy.model import Action, Request, Role, Verdict, VerdictKind
+from trustgate.policy.policy_set import PolicySet
 from trustgate.ports import (
     Blobs,
     Clock,

@@ -27,7 +27,6 @@ from trustgate.evidence.shape import legacy_signature_tag, signature_blobs
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.policy.policy_set import PolicySet
 from trustgate.policy.model import (
     Evidence,
     Need,
@@ -38,6 +37,7 @@ from trustgate.policy.model import (
     SubjectEvidence,
     TagState,
 )
+from trustgate.policy.policy_set import PolicySet
 from trustgate.ports import Blobs, BlobStore, Manifests, Reports, StoredManifest
 
 MAX_CHILDREN = 256

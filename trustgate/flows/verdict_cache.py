@@ -13,8 +13,8 @@ from threading import Lock
 
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.policy.policy_set import PolicySet
 from trustgate.policy.model import Action, Caller, Verdict
+from trustgate.policy.policy_set import PolicySet
 from trustgate.ports import Clock, DecisionRecord, Revisions
 
 MAX_ENTRIES = 20_000

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from trustgate.evidence.model import Role
 from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.evidence.model import Role
 from trustgate.ports.values import (
     Account,
     DecisionId,

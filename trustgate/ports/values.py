@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NewType
 
+from trustgate.evidence.model import Role
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.evidence.model import Role
 from trustgate.policy.model import Verdict
 
 StorageKey = NewType("StorageKey", str)

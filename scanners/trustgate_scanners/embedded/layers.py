@@ -177,9 +177,7 @@ def _link_target(member: tarfile.TarInfo, folder: str) -> str | None:
     return clean_path(posixpath.join(folder, member.linkname))
 
 
-def _members(
-    stream: IO[bytes], budget: _Budget
-) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def _members(stream: IO[bytes], budget: _Budget) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     try:
         with tarfile.open(fileobj=stream, mode="r|", errorlevel=0, bufsize=256 * 1024) as archive:
             for member in archive:

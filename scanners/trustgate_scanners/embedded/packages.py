@@ -64,9 +64,7 @@ def _release(image: Squashed, problems: list[str]) -> osrelease.Release | None:
     return None
 
 
-def _packages_in(
-    file: KeptFile, release: osrelease.Release | None, problems: list[str]
-) -> Iterator[Package]:
+def _packages_in(file: KeptFile, release: osrelease.Release | None, problems: list[str]) -> Iterator[Package]:
     for wants, read in _readers(release):
         if not wants(file.path):
             continue

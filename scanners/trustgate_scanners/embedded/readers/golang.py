@@ -20,7 +20,20 @@ _ALIGNMENT = 16
 _HEADER_BYTES = 32
 _INLINE_STRINGS = 0x2
 _SENTINEL_BYTES = 16
-_SKIPPED_SUFFIXES = (".py", ".pyc", ".js", ".json", ".html", ".txt", ".md", ".h", ".png", ".gz", ".jar", ".zip")
+_SKIPPED_SUFFIXES = (
+    ".py",
+    ".pyc",
+    ".js",
+    ".json",
+    ".html",
+    ".txt",
+    ".md",
+    ".h",
+    ".png",
+    ".gz",
+    ".jar",
+    ".zip",
+)
 
 
 def wants(path: str, size: int) -> bool:
@@ -32,7 +45,9 @@ def may_be_binary(path: str) -> bool:
     name = posixpath.basename(path)
     if path.startswith(("usr/share/", "var/lib/", "usr/include/", "lib/modules/", "usr/lib/locale/")):
         return False
-    return not name.endswith(_SKIPPED_SUFFIXES) and (posixpath.splitext(name)[1] in {"", ".so", ".bin", ".exe"})
+    return not name.endswith(_SKIPPED_SUFFIXES) and (
+        posixpath.splitext(name)[1] in {"", ".so", ".bin", ".exe"}
+    )
 
 
 def read(file: KeptFile) -> Iterator[Package]:
