@@ -27,8 +27,8 @@ class Settings:
     data: Path = Path("trustgate-data")
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    policy: str = ""
-    """A git work tree, bare repository or URL (with ``#ref``), or ``dir:PATH``; empty for the starter set."""
+    policy: str = "starter"
+    """A git work tree, bare repository or URL (with ``#ref``), ``dir:PATH``, or ``starter``."""
     public_url: str = ""
     """How clients reach the registry, when that is not ``http://host:port``."""
     metrics_port: int = 0

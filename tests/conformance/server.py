@@ -7,27 +7,36 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from time import monotonic
+from typing import Any
+
+import uvicorn
 
 from trustgate.api.app import Front, create_site
+from trustgate.api.auth import token_router
 from trustgate.api.registry import Registry
-from trustgate.errors import Unauthorized
-from trustgate.flows.access import ANONYMOUS, Actor
+from trustgate.flows.access import Actor
+from trustgate.flows.accounts import AccountFlow
 from trustgate.flows.admit import Gate, GateLinks
 from trustgate.flows.gather import Gatherer
+from trustgate.flows.identity import Identity
 from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
+from trustgate.flows.tokens import Tokens
 from trustgate.policy.document import PolicySet, load
-from trustgate.policy.model import Caller
 from trustgate.store.opening import Store, open_store
 
 USER = "conformance"
 PASSWORD = "a-password-of-this-test-only"
+SERVICE = "registry.test"
 THREADS = 8
 OPEN_POLICY = b"""\
 apiVersion: trustgate.dev/v1
@@ -71,9 +80,11 @@ def assemble(
     actors: Callable[[str | None], Actor] | None = None,
     sparse_indexes: bool = False,
     body_idle_s: float = 60.0,
-    public_url: str = "",
 ) -> Assembly:
-    """Everything on ``data``. ``actors`` maps an Authorization header to a caller."""
+    """Everything on ``data``.
+
+    ``actors`` maps an Authorization header to a caller; without it, accounts and the token service do.
+    """
     clock = SystemClock()
     store = open_store(data, clock)
     allowed = open_policies()
@@ -102,34 +113,70 @@ def assemble(
     )
     pull = PullFlow(manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, gate=gate)
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="registry")
-    identify = actors or one_user
+    tokens = Tokens(store.signing_keys, clock)
+    tokens.load()
+    identity = Identity(
+        accounts=store.accounts,
+        projects=store.projects,
+        tokens=tokens,
+        freshness=store.freshness,
+        clock=clock,
+        service=SERVICE,
+    )
 
-    async def authenticate(authorization: str | None, _source: str) -> Actor:
-        return await asyncio.get_running_loop().run_in_executor(pool, identify, authorization)
+    async def call(work: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+    async def authenticate(authorization: str | None, source: str) -> Actor:
+        if actors is not None:
+            return await call(lambda: actors(authorization))
+        known = identity.remembered(authorization)
+        return known or await call(lambda: identity.authenticate(authorization, source))
 
     registry = Registry(
         push=push,
         pull=pull,
         authenticate=authenticate,
         pool=pool,
-        public_url=public_url,
-        service="registry.test",
+        public_url="",
+        service=SERVICE,
         observe=lambda *_: None,
         body_idle_s=body_idle_s,
     )
-    site = create_site([], on_start=lambda: None, on_stop=lambda: None)
+
+    def stop() -> None:
+        pool.shutdown()
+        store.close()
+
+    site = create_site([token_router(identity, tokens, call)], on_start=lambda: None, on_stop=stop)
     return Assembly(Front(registry, site), store, push, pull, gate, pool)
+
+
+def create_admin(store: Store) -> None:
+    """The user above, as an administrator."""
+    AccountFlow(store.accounts, store.projects, SystemClock()).create_user(USER, PASSWORD, is_admin=True)
+
+
+@contextmanager
+def serving(app: Front) -> Iterator[str]:
+    """A real server on a free loopback port, until the block ends; yields ``HOST:PORT``."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        config = uvicorn.Config(
+            app, loop="uvloop", http="httptools", ws="none", access_log=False, log_level="critical"
+        )
+        server = uvicorn.Server(config)
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            host, port = listener.getsockname()
+            yield f"{host}:{port}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def basic(name: str, secret: str) -> str:
     """An Authorization header."""
     return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
-
-
-def one_user(authorization: str | None) -> Actor:
-    """The user above as an administrator, and nobody else. Raises ``Unauthorized``."""
-    if not authorization:
-        return Actor(caller=Caller(ANONYMOUS))
-    if authorization != basic(USER, PASSWORD):
-        raise Unauthorized("wrong user name or password")
-    return Actor(caller=Caller(USER), is_admin=True, may_list_catalog=True)

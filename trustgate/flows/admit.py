@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from trustgate.errors import StorageFull, StorageUnavailable, TrustgateError
+from trustgate.evidence.model import Role
 from trustgate.flows.access import Actor
 from trustgate.flows.decision_ids import new_decision_id
 from trustgate.flows.evidence_rows import rows
@@ -22,7 +23,7 @@ from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.client_line import reason_phrase, refusal_line, warning_line
 from trustgate.policy.engine import evaluate
 from trustgate.policy.fence import unreachable_blob
-from trustgate.policy.model import Action, Request, Role, Verdict, VerdictKind
+from trustgate.policy.model import Action, Request, Verdict, VerdictKind
 from trustgate.policy.policy_set import PolicySet
 from trustgate.ports import (
     Blobs,

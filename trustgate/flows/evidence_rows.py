@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from trustgate.evidence.model import Absent, Known, Unreachable
+from trustgate.evidence.model import Absent, Known, Role, Unreachable
 from trustgate.flows.gather import NOT_ASKED
-from trustgate.policy.model import Evidence, Role, SubjectEvidence
+from trustgate.policy.model import Evidence, SubjectEvidence
 
 
 def rows(evidence: Evidence) -> tuple[Mapping[str, str], ...]:

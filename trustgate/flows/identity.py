@@ -21,7 +21,7 @@ from trustgate.errors import Unauthorized
 from trustgate.flows.access import ANONYMOUS, Actor
 from trustgate.flows.passwords import Passwords, looks_like_robot_secret, robot_matches
 from trustgate.flows.throttle import Throttle
-from trustgate.flows.tokens import TokenClaims, Tokens
+from trustgate.flows.tokens import REPOSITORY_ACTIONS, TokenClaims, Tokens
 from trustgate.policy.model import Caller
 from trustgate.ports import Account, Accounts, Clock, Freshness, Permission, Projects
 
@@ -186,9 +186,7 @@ def _scope(claims: TokenClaims) -> tuple[Mapping[str, frozenset[Permission]], bo
     catalog = False
     for item in claims.access:
         if item.type == "repository":
-            held: frozenset[Permission] = frozenset(
-                a for a in item.actions if a in {"pull", "push", "delete"}
-            )  # type: ignore[misc]  # the three are permissions
+            held = frozenset(REPOSITORY_ACTIONS[a] for a in item.actions if a in REPOSITORY_ACTIONS)
             scope[item.name] = scope.get(item.name, frozenset()) | held
         elif item.type == "registry" and item.name == "catalog" and "*" in item.actions:
             catalog = True

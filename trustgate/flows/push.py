@@ -129,6 +129,7 @@ class PushFlow:
         clock: Clock,
         jobs_for: JobsFor,
         sparse_indexes: bool,
+        pushed: Callable[[], None],
     ) -> None:
         self._manifests = manifests
         self._blobs = blobs
@@ -138,6 +139,7 @@ class PushFlow:
         self._clock = clock
         self._jobs_for = jobs_for
         self._sparse_indexes = sparse_indexes
+        self._pushed = pushed
         self._alone_with = _OneAtATime()
 
     # --- uploads ---------------------------------------------------------------------------------
@@ -279,7 +281,8 @@ class PushFlow:
     def _admit(
         self, repository: RepositoryName, digest: Digest, actor: Actor, names: tuple[Tag, ...], role: Role
     ) -> tuple[Admission, ...]:
-        questions = [(Action.PUSH, name) for name in names] or [(Action.PUSH, None)]
+        questions: list[tuple[Action, Tag | None]] = [(Action.PUSH, name) for name in names]
+        questions = questions or [(Action.PUSH, None)]
         questions += [(Action.TAG, name) for name in names]
         return tuple(
             self._gate.change(action, repository, digest, actor, tag=name, role=role)

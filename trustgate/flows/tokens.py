@@ -31,7 +31,7 @@ MAX_TOKEN_CHARACTERS: Final = 16 * 1024
 ISSUER: Final = "trustgate"
 _ALGORITHM = "ES256"
 _SCOPE = re.compile(r"(?P<type>[a-z]+):(?P<name>[^:]+(?::[0-9]+/[^:]+)?):(?P<actions>[a-z*,]*)")
-_REPOSITORY_ACTIONS: Mapping[str, Permission] = {"pull": "pull", "push": "push", "delete": "delete"}
+REPOSITORY_ACTIONS: Mapping[str, Permission] = {"pull": "pull", "push": "push", "delete": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ def _allowed(item: Access, actor: Actor) -> tuple[str, ...]:
         name = RepositoryName(item.name)
     except InvalidInput:
         return ()
-    asked = tuple(_REPOSITORY_ACTIONS) if "*" in item.actions else item.actions
-    return tuple(a for a in asked if a in _REPOSITORY_ACTIONS and actor.may(_REPOSITORY_ACTIONS[a], name))
+    asked = tuple(REPOSITORY_ACTIONS) if "*" in item.actions else item.actions
+    return tuple(a for a in asked if a in REPOSITORY_ACTIONS and actor.may(REPOSITORY_ACTIONS[a], name))
 
 
 class Tokens:

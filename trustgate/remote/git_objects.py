@@ -16,6 +16,7 @@ from typing import Final
 
 from dulwich.errors import ChecksumMismatch, FileFormatException, NotGitRepository
 from dulwich.objects import Blob, Commit, ObjectID, Tag, Tree
+from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from trustgate.errors import PolicySourceUnavailable
@@ -96,11 +97,11 @@ def _commit(repo: Repo, path: Path, ref: str) -> Commit:
 
 def _resolve(repo: Repo, ref: str) -> ObjectID:
     if not ref:
-        return repo.refs[b"HEAD"]
+        return repo.refs[Ref(b"HEAD")]
     if _COMMIT.fullmatch(ref):
         return ObjectID(ref.encode())
     name = ref.encode()
-    for candidate in (name, b"refs/heads/" + name, b"refs/tags/" + name):
+    for candidate in map(Ref, (name, b"refs/heads/" + name, b"refs/tags/" + name)):
         if candidate.startswith(b"refs/") and candidate in repo.refs:
             return repo.refs[candidate]
     raise KeyError(ref)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
 from trustgate.errors import Conflict, ManifestBlobUnknown, ManifestInvalid
 from trustgate.evidence.model import Role
@@ -134,7 +134,7 @@ class SqlManifests:
         return self._database.read(lambda connection: list(connection.execute(statement).scalars()))
 
 
-def _stored(repository: RepositoryName, row: Row[Any]) -> StoredManifest:
+def _stored(repository: RepositoryName, row: Any) -> StoredManifest:
     return StoredManifest(
         repository=repository,
         digest=Digest(row.digest),
