@@ -110,6 +110,7 @@ def assemble(
         clock=clock,
         jobs_for=lambda *_: (),
         sparse_indexes=sparse_indexes,
+        pushed=lambda: None,
     )
     pull = PullFlow(manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, gate=gate)
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="registry")
@@ -158,7 +159,7 @@ def create_admin(store: Store) -> None:
 
 
 @contextmanager
-def serving(app: Front) -> Iterator[str]:
+def serving(app: Any) -> Iterator[str]:
     """A real server on a free loopback port, until the block ends; yields ``HOST:PORT``."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

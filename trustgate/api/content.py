@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar
+from urllib.parse import urlencode
 
 from trustgate.api.blob_body import send_blob
 from trustgate.api.exchange import Exchange
@@ -118,19 +119,23 @@ class Content:
     async def referrers(self, exchange: Exchange, found: Route) -> None:
         name, subject = _repository(found), Digest(found.rest)
         wanted = exchange.asked("artifactType") or ""
-        found_all = await self._call(
-            lambda: self._pull.referrers(name, subject, exchange.actor, artifact_type=wanted)
+        after = exchange.asked("last") or ""
+        page = await self._call(
+            lambda: self._pull.referrers(name, subject, exchange.actor, artifact_type=wanted, after=after)
         )
         document = {
             "schemaVersion": 2,
             "mediaType": media.OCI_INDEX,
-            "manifests": [descriptor.as_json() for descriptor in found_all.descriptors],
+            "manifests": [descriptor.as_json() for descriptor in page.descriptors],
         }
         headers = [("content-type", media.OCI_INDEX), NO_STORE]
         if wanted:
             headers.append(("oci-filters-applied", "artifactType"))
-        if found_all.withheld:
-            text = f"{found_all.withheld} referrers are withheld by policy; trustgate why REF says why"
+        if page.next_after:
+            fields = {"last": page.next_after, **({"artifactType": wanted} if wanted else {})}
+            headers.append(("link", f'</v2/{name}/referrers/{subject}?{urlencode(fields)}>; rel="next"'))
+        if page.withheld:
+            text = f"{page.withheld} referrers are withheld by policy; trustgate why REF says why"
             headers.append(("warning", f'299 - "{text}"'))
         await exchange.reply(200, headers, json.dumps(document).encode())
 

@@ -28,7 +28,7 @@ from trustgate.errors import Forbidden, TooManyAttempts, TrustgateError, Unautho
 from trustgate.flows.access import Actor
 from trustgate.flows.admit import Refused
 from trustgate.flows.pull import PullFlow
-from trustgate.flows.push import PushFlow
+from trustgate.flows.push import PushFlow, SourceOutOfScope
 from trustgate.ports import Permission
 
 log = logging.getLogger("trustgate.api")
@@ -149,10 +149,13 @@ class Registry:
         base = self._base_url(scope)
         parts = [f'realm="{base}/token"', f'service="{self._service}"']
         if found is not None and found.repository is not None:
-            parts.append(f'scope="repository:{found.repository}:{_wanted(found, scope["method"])}"')
+            wanted = f"repository:{found.repository}:{_wanted(found, scope['method'])}"
+            if isinstance(error, SourceOutOfScope):
+                wanted += f" repository:{error.source}:pull"
+            parts.append(f'scope="{wanted}"')
         elif found is not None and found.kind == "catalog":
             parts.append('scope="registry:catalog:*"')
-        if isinstance(error, InsufficientScope):
+        if isinstance(error, InsufficientScope | SourceOutOfScope):
             parts.append('error="insufficient_scope"')
         return "Bearer " + ",".join(parts)
 

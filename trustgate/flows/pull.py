@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from trustgate.errors import BlobUnknown, ManifestUnknown, NameUnknown
@@ -14,7 +14,7 @@ from trustgate.oci.names import RepositoryName, Tag
 from trustgate.ports import Blobs, BlobStore, Manifests, StoredBlob, StoredManifest
 
 MAX_REFERRERS = 1000
-"""Referrers in one answer; the specification has no obligatory paging, and clients read it whole."""
+"""Referrers in one page of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,12 @@ class ServedBlob:
 
 @dataclass(frozen=True, slots=True)
 class ReferrersFound:
-    """Descriptors of referrers, and how many more there are that policy keeps from this caller."""
+    """One page of referrers, and how many of it policy keeps from this caller."""
 
-    descriptors: tuple[Descriptor, ...] = field()
+    descriptors: tuple[Descriptor, ...]
     withheld: int
+    next_after: str
+    """Where the next page begins; empty when this is the last."""
 
 
 class PullFlow:
@@ -79,13 +81,19 @@ class PullFlow:
         return ServedBlob(blob, self._blob_store.path(blob.key))
 
     def referrers(
-        self, repository: RepositoryName, subject: Digest, actor: Actor, *, artifact_type: str
+        self, repository: RepositoryName, subject: Digest, actor: Actor, *, artifact_type: str, after: str
     ) -> ReferrersFound:
-        """Those that point to ``subject``, oldest first, of one artifact type if it is given."""
-        found = self._manifests.referrers(repository, subject, limit=MAX_REFERRERS)
-        wanted = [item for item in found if not artifact_type or item.artifact_type == artifact_type]
-        allowed = self._gate.referrers(repository, wanted, actor)
-        return ReferrersFound(tuple(map(_descriptor, allowed)), withheld=len(wanted) - len(allowed))
+        """Those that point to ``subject`` and sort after ``after``, of one artifact type if it is given."""
+        found = self._manifests.referrers(
+            repository, subject, limit=MAX_REFERRERS + 1, artifact_type=artifact_type, after=after
+        )
+        page = found[:MAX_REFERRERS]
+        allowed = self._gate.referrers(repository, page, actor)
+        return ReferrersFound(
+            descriptors=tuple(map(_descriptor, allowed)),
+            withheld=len(page) - len(allowed),
+            next_after=page[-1].digest if len(found) > MAX_REFERRERS else "",
+        )
 
     def tags(self, repository: RepositoryName, *, after: str, limit: int) -> tuple[Tag, ...]:
         """Raises ``NameUnknown``."""

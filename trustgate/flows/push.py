@@ -21,10 +21,11 @@ from trustgate.errors import (
     NameUnknown,
     RangeInvalid,
     SizeInvalid,
+    Unauthorized,
 )
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, Role
 from trustgate.evidence.shape import role_of, signature_blobs
-from trustgate.flows.access import Actor
+from trustgate.flows.access import Actor, permissions_on
 from trustgate.flows.admit import Admission, Gate
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
@@ -51,6 +52,18 @@ MAX_MOUNT_SOURCES = 32
 """Repositories that are looked at for a mount without a named source."""
 
 JobsFor = Callable[[Manifest, Role, RepositoryName], Sequence[NewJob]]
+
+
+class SourceOutOfScope(Unauthorized):
+    """A mount reads a repository that the account may pull from, and the presented token may not."""
+
+    code = "source-out-of-scope"
+
+    def __init__(self, source: RepositoryName) -> None:
+        super().__init__(
+            f"mounting from {source} needs a token with pull on it", hint="ask for a token with both scopes"
+        )
+        self.source = source
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +223,19 @@ class PushFlow:
         """Take the blob from ``source`` (or from any repository that ``actor`` may pull it from).
 
         ``None`` means: upload it instead. That answer is the same for a blob that does not exist, one
-        that the actor may not see, and one that policy withholds.
+        that the actor may not see, and one that policy withholds. Raises ``SourceOutOfScope`` when the
+        account may pull from the source and only the token is too narrow: what the answer tells, that
+        account may know.
         """
         held = self._blobs.find(repository, digest)
         if held is not None and actor.may("pull", repository):
             return held
         sources = (source,) if source else self._blobs.holders(digest, limit=MAX_MOUNT_SOURCES)
-        for holder in sources:
-            if not actor.may("pull", holder) or self._blobs.find(holder, digest) is None:
+        for holder in sorted(sources, key=lambda name: not actor.may("pull", name)):
+            if "pull" not in permissions_on(actor, holder) or self._blobs.find(holder, digest) is None:
                 continue
+            if not actor.may("pull", holder):
+                raise SourceOutOfScope(holder)
             if self._gate.mount(holder, digest, actor):
                 return self._blobs.mount(holder, repository, digest)
         return None
@@ -276,6 +293,7 @@ class PushFlow:
                 expected_tags=expected,
             )
         )
+        self._pushed()
         return admissions
 
     def _admit(

@@ -41,7 +41,7 @@ class Glob:
 
     def covers(self, other: Glob) -> bool:
         """Whether everything that ``other`` matches is matched here too; false when that is not plain."""
-        if self == other or self.segments == (ANY_DEPTH,):
+        if self.segments in (other.segments, (ANY_DEPTH,)):
             return True
         return (
             self.segments[-1] == ANY_DEPTH

@@ -22,6 +22,7 @@ from trustgate.ports.doors import (
     SigningKeys,
     Uploads,
 )
+from trustgate.ports.images import FoundManifest, ImageSource
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -52,8 +53,10 @@ __all__ = [
     "DecisionId",
     "DecisionRecord",
     "Decisions",
+    "FoundManifest",
     "Freshness",
     "Grant",
+    "ImageSource",
     "Job",
     "Jobs",
     "Manifests",

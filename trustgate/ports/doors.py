@@ -150,9 +150,19 @@ class Manifests(Protocol):
         ...
 
     def referrers(
-        self, repository: RepositoryName, subject: Digest, *, limit: int, role: Role | None = None
+        self,
+        repository: RepositoryName,
+        subject: Digest,
+        *,
+        limit: int,
+        role: Role | None = None,
+        artifact_type: str = "",
+        after: str | None = None,
     ) -> tuple[StoredManifest, ...]:
-        """Manifests whose ``subject`` is that digest, oldest first; at most ``limit``, of one role if given."""
+        """Manifests whose ``subject`` is that digest; at most ``limit``, of one role or type if given.
+
+        Oldest first; with ``after``, in the order of their digests, those that sort after it.
+        """
         ...
 
     def containing(self, repository: RepositoryName, digest: Digest, *, limit: int) -> tuple[Digest, ...]:

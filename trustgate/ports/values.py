@@ -86,7 +86,7 @@ class Push:
     at: datetime
     jobs: tuple[NewJob, ...] = ()
     allow_missing_children: bool = False
-    """Sparse indexes: children that are not held are accepted."""
+    """Sparse content: children of an index and layers of an image that are not held are accepted."""
     expected_tags: Mapping[Tag, Digest | None] = field(default_factory=dict)
     """Where each tag pointed when policy judged the push; ``Conflict`` when one has moved since."""
 

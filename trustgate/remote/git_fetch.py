@@ -53,7 +53,7 @@ def is_git_url(text: str) -> bool:
 
 def check_url(url: str) -> None:
     """Raises ``ConfigInvalid`` for anything but https, ssh and file, and for what could pass as an option."""
-    if not _URL.fullmatch(url) or "/-" in url or ":-" in url:
+    if not _URL.fullmatch(url) or url.startswith("-") or any(mark in url for mark in ("/-", ":-", "@-")):
         raise ConfigInvalid(
             f"{without_password(url)[:120]!r} is no URL that policies are fetched from",
             hint="https://, ssh://, file:/// and user@host:path are",

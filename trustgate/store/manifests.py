@@ -108,11 +108,24 @@ class SqlManifests:
         return tuple(RepositoryName(name) for name in self._scalars(statement))
 
     def referrers(
-        self, repository: RepositoryName, subject: Digest, *, limit: int, role: Role | None = None
+        self,
+        repository: RepositoryName,
+        subject: Digest,
+        *,
+        limit: int,
+        role: Role | None = None,
+        artifact_type: str = "",
+        after: str | None = None,
     ) -> tuple[StoredManifest, ...]:
-        statement = _STORED.where(_manifest.c.subject == str(subject)).order_by(_manifest.c.id).limit(limit)
+        statement = _STORED.where(_manifest.c.subject == str(subject)).limit(limit)
         if role is not None:
             statement = statement.where(_manifest.c.role == str(role))
+        if artifact_type:
+            statement = statement.where(_manifest.c.artifact_type == artifact_type)
+        if after is None:
+            statement = statement.order_by(_manifest.c.id)
+        else:
+            statement = statement.where(_manifest.c.digest > after).order_by(_manifest.c.digest)
         values = {"repository": str(repository)}
         rows = self._database.read(lambda connection: connection.execute(statement, values).all())
         return tuple(_stored(repository, row) for row in rows)
@@ -155,6 +168,7 @@ def _put(connection: Connection, push: Push) -> None:
     manifest_id = _manifest_id(connection, found, push.manifest.digest)
     if manifest_id is None:
         manifest_id = _insert_manifest(connection, found, push)
+    _insert_refs(connection, manifest_id, push)
     for name in push.tags:
         _move_tag(connection, found, name, manifest_id, seconds(push.at))
     insert_jobs(connection, push.jobs, at=push.at)
@@ -187,7 +201,7 @@ def _check_blobs(connection: Connection, repository: int, push: Push) -> None:
         )
         size = connection.execute(statement).scalar()
         if size is None:
-            if not _may_be_absent(descriptor):
+            if not _may_be_absent(descriptor, push):
                 missing.append(descriptor)
         elif size != descriptor.size:
             raise ManifestInvalid(
@@ -196,9 +210,12 @@ def _check_blobs(connection: Connection, repository: int, push: Push) -> None:
     _refuse_missing(push, missing, "blob")
 
 
-def _may_be_absent(descriptor: Descriptor) -> bool:
-    """Layers that may not be distributed are fetched from elsewhere (image-spec layer.md)."""
-    return "nondistributable" in descriptor.media_type or ".foreign." in descriptor.media_type
+def _may_be_absent(descriptor: Descriptor, push: Push) -> bool:
+    """Layers that may not be distributed are fetched from elsewhere (image-spec layer.md); where sparse
+    content is accepted, any layer may come later. A config never may: it says what the image is."""
+    if "nondistributable" in descriptor.media_type or ".foreign." in descriptor.media_type:
+        return True
+    return push.allow_missing_children and descriptor in push.manifest.layers
 
 
 def _check_children(connection: Connection, repository: int, push: Push) -> None:
@@ -254,7 +271,6 @@ def _insert_manifest(connection: Connection, repository: int, push: Push) -> int
     made = _manifest_id(connection, repository, manifest.digest)
     if made is None:
         raise LookupError(manifest.digest)  # the insert above would have failed first
-    _insert_refs(connection, made, push)
     return made
 
 
@@ -266,8 +282,10 @@ def _insert_refs(connection: Connection, manifest_id: int, push: Push) -> None:
         statement = select(tables.blob.c.digest).where(tables.blob.c.digest.in_(sorted(wanted)))
         held = set(connection.execute(statement).scalars())
     for table, digests in ((tables.child_ref, children), (tables.blob_ref, held)):
-        if digests:
-            rows = [{"manifest_id": manifest_id, "digest": digest} for digest in sorted(digests)]
+        mine = select(table.c.digest).where(table.c.manifest_id == manifest_id)
+        fresh = digests - set(connection.execute(mine).scalars())  # a layer may have come since the first push
+        if fresh:
+            rows = [{"manifest_id": manifest_id, "digest": digest} for digest in sorted(fresh)]
             connection.execute(insert(table), rows)
 
 

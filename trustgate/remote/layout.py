@@ -1,0 +1,225 @@
+"""OCI image layouts on disk (image-spec image-layout.md), read and written like a repository.
+
+Tags are ``org.opencontainers.image.ref.name`` annotations in ``index.json``. Referrers are found by the
+``subject`` of the manifests that ``index.json`` lists, and by the fallback tag.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from trustgate.errors import DigestInvalid, InvalidInput, NotFound, ReferenceInvalid, UpstreamFailed
+from trustgate.evidence.shape import fallback_tag
+from trustgate.oci import media
+from trustgate.oci.digest import Digest
+from trustgate.oci.manifest import MAX_MANIFEST_BYTES, Descriptor
+from trustgate.oci.names import Tag
+from trustgate.oci.strict_json import JsonRefused, loads
+from trustgate.ports import FoundManifest
+
+PREFIX: Final = "oci-layout:"
+REF_NAME: Final = "org.opencontainers.image.ref.name"
+LAYOUT_VERSION: Final = b'{"imageLayoutVersion":"1.0.0"}'
+MAX_INDEX_BYTES: Final = 16 * 1024 * 1024
+MAX_INDEX_ENTRIES: Final = 100_000
+READ_BYTES: Final = 1024 * 1024
+
+
+def parse_layout_reference(text: str) -> tuple[Path, Tag | Digest]:
+    """``oci-layout:DIR:TAG`` or ``oci-layout:DIR@DIGEST``. Raises ``ReferenceInvalid`` and the parse errors."""
+    rest = text.removeprefix(PREFIX)
+    folder, at, digest = rest.partition("@")
+    if at:
+        return Path(folder), Digest(digest)
+    folder, colon, tag = rest.rpartition(":")
+    if not colon or not folder:
+        raise ReferenceInvalid(
+            f"{text[:200]!a} names no tag", hint="write oci-layout:DIR:TAG or oci-layout:DIR@DIGEST"
+        )
+    return Path(folder), Tag(tag)
+
+
+class LayoutSource:
+    """One OCI layout as an ``ImageSource``."""
+
+    def __init__(self, directory: Path, *, create: bool = False) -> None:
+        self._directory = directory
+        if create and not (directory / "oci-layout").exists():
+            self._begin()
+        if not (directory / "oci-layout").is_file():
+            raise NotFound(f"{directory} is not an OCI layout", hint="it has no file named oci-layout")
+
+    def manifest(self, target: Tag | Digest) -> FoundManifest:
+        if isinstance(target, Digest):
+            entry = next((e for e in self._entries() if e.get("digest") == target), {})
+            raw = self._read(target, MAX_MANIFEST_BYTES)
+        else:
+            entry = self._tagged(target)
+            raw = self._read(Digest(str(entry.get("digest"))), MAX_MANIFEST_BYTES)
+        digest = target if isinstance(target, Digest) else Digest(str(entry.get("digest")))
+        return FoundManifest(raw, str(entry.get("mediaType") or _stated_type(raw)), digest)
+
+    def blob(self, digest: Digest, *, max_bytes: int) -> bytes:
+        return self._read(digest, max_bytes)
+
+    def stream(self, descriptor: Descriptor) -> Iterator[bytes]:
+        running = hashlib.new(descriptor.digest.algorithm)
+        size = 0
+        with self._open(descriptor.digest) as file:
+            while piece := file.read(READ_BYTES):
+                size += len(piece)
+                running.update(piece)
+                yield piece
+        if size != descriptor.size or running.hexdigest() != descriptor.digest.hex:
+            raise DigestInvalid(f"{self._directory}: the blob {descriptor.digest.short} is damaged")
+
+    def referrers(self, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
+        found: dict[Digest, None] = {}
+        for entry in self._entries():
+            listed = Digest(str(entry.get("digest")))
+            if len(found) < limit and self._subject_of(listed) == digest:
+                found[listed] = None
+        for listed in self._fallback(digest):
+            if len(found) < limit:
+                found[listed] = None
+        return tuple(found)
+
+    def has_referrers_api(self, _digest: Digest) -> bool:
+        """Referrers are found by their subject."""
+        return True
+
+    def tags(self) -> tuple[Tag, ...]:
+        names = (entry.get("annotations", {}).get(REF_NAME) for entry in self._entries())
+        return tuple(dict.fromkeys(Tag(_short(name)) for name in names if isinstance(name, str)))
+
+    def put_blob(self, digest: Digest, content: Iterator[bytes], size: int) -> None:
+        path = self._path(digest)
+        if path.is_file() and path.stat().st_size == size:
+            for _piece in content:
+                pass
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+        running = hashlib.new(digest.algorithm)
+        try:
+            with draft.open("wb") as file:
+                for piece in content:
+                    file.write(piece)
+                    running.update(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            if running.hexdigest() != digest.hex:
+                raise DigestInvalid(f"the content for {digest.short} has another digest")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def put_manifest(self, raw: bytes, media_type: str, tag: Tag | None) -> Digest:
+        digest = Digest.of(raw)
+        self.put_blob(digest, iter([raw]), len(raw))
+        entries = [e for e in self._entries() if not _replaced(e, digest, tag)]
+        entry: dict[str, Any] = {"mediaType": media_type, "digest": str(digest), "size": len(raw)}
+        if tag is not None:
+            entry["annotations"] = {REF_NAME: str(tag)}
+        self._write_index([*entries, entry])
+        return digest
+
+    # --- the folder ------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._write_index([])
+        (self._directory / "oci-layout").write_bytes(LAYOUT_VERSION)
+
+    def _entries(self) -> list[dict[str, Any]]:
+        path = self._directory / "index.json"
+        try:
+            document = loads(path.read_bytes(), max_bytes=MAX_INDEX_BYTES)
+        except FileNotFoundError as exc:
+            raise NotFound(f"{self._directory} has no index.json") from exc
+        except JsonRefused as exc:
+            raise UpstreamFailed(f"{path} {exc}") from exc
+        entries = document.get("manifests") if isinstance(document, dict) else None
+        if not isinstance(entries, list) or len(entries) > MAX_INDEX_ENTRIES:
+            raise UpstreamFailed(f"{path} lists no manifests")
+        return [entry for entry in entries if isinstance(entry, dict)]
+
+    def _tagged(self, tag: Tag) -> dict[str, Any]:
+        for entry in self._entries():
+            name = entry.get("annotations", {}).get(REF_NAME)
+            if isinstance(name, str) and _short(name) == tag:
+                return entry
+        raise NotFound(f"{self._directory} has no tag {tag}")
+
+    def _subject_of(self, digest: Digest) -> Digest | None:
+        try:
+            document = loads(self._read(digest, MAX_MANIFEST_BYTES), max_bytes=MAX_MANIFEST_BYTES)
+            subject = document.get("subject") if isinstance(document, dict) else None
+            return Digest(str(subject.get("digest"))) if isinstance(subject, dict) else None
+        except (JsonRefused, InvalidInput, NotFound, UpstreamFailed):
+            return None
+
+    def _fallback(self, digest: Digest) -> tuple[Digest, ...]:
+        try:
+            raw = self.manifest(fallback_tag(digest)).raw
+            document = loads(raw, max_bytes=MAX_MANIFEST_BYTES)
+        except (NotFound, JsonRefused):
+            return ()
+        entries = document.get("manifests") if isinstance(document, dict) else None
+        return tuple(
+            Digest(str(e.get("digest")))
+            for e in (entries if isinstance(entries, list) else [])
+            if isinstance(e, dict)
+        )
+
+    def _read(self, digest: Digest, max_bytes: int) -> bytes:
+        with self._open(digest) as file:
+            raw: bytes = file.read(max_bytes + 1)
+        if len(raw) > max_bytes:
+            raise UpstreamFailed(f"{self._directory}: {digest.short} has more than {max_bytes} bytes")
+        if Digest.of(raw, digest.algorithm) != digest:
+            raise DigestInvalid(f"{self._directory}: the blob {digest.short} is damaged")
+        return raw
+
+    def _open(self, digest: Digest) -> Any:
+        try:
+            return self._path(digest).open("rb")
+        except FileNotFoundError as exc:
+            raise NotFound(f"{self._directory} has no blob {digest.short}") from exc
+        except OSError as exc:
+            raise UpstreamFailed(f"{self._directory}: {exc.strerror}") from exc
+
+    def _path(self, digest: Digest) -> Path:
+        return self._directory / "blobs" / digest.algorithm / digest.hex
+
+    def _write_index(self, entries: list[dict[str, Any]]) -> None:
+        document = {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": entries}
+        path = self._directory / "index.json"
+        draft = path.with_name(".index.json.new")
+        draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        draft.replace(path)
+
+
+def _short(name: str) -> str:
+    """Some tools write the whole reference as the name: the tag is what counts."""
+    return name.rpartition(":")[2] if "/" in name else name
+
+
+def _stated_type(raw: bytes) -> str:
+    document = json.loads(raw)
+    stated = document.get("mediaType") if isinstance(document, dict) else None
+    return str(stated or (media.OCI_INDEX if "manifests" in document else media.OCI_MANIFEST))
+
+
+def _replaced(entry: dict[str, Any], digest: Digest, tag: Tag | None) -> bool:
+    """The entry that a new one takes the place of."""
+    name = entry.get("annotations", {}).get(REF_NAME)
+    if tag is not None:
+        return bool(name == tag)
+    return entry.get("digest") == digest and name is None
