@@ -105,7 +105,7 @@ def run(setting: str, results: Path) -> Result:
 
 
 def _cases(report: Path) -> tuple[Case, ...]:
-    found = ET.parse(report).getroot().iter("testcase")
+    found = ET.parse(report).getroot().iter("testcase")  # noqa: S314 - written by the program just run
     return tuple(
         Case(case.get("name", ""), case.get("status", "error"), case.findtext("system-out", "").strip())
         for case in found

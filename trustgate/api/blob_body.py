@@ -24,7 +24,10 @@ Span = tuple[int, int]
 
 
 async def send_blob(exchange: Exchange, served: ServedBlob, pool: Executor) -> None:
-    """GET and HEAD: the same headers, and for GET the bytes. Raises ``BlobUnknown``, ``StorageUnavailable``."""
+    """GET and HEAD: the same headers, and for GET the bytes.
+
+    Raises ``BlobUnknown``, ``StorageUnavailable``.
+    """
     blob = served.blob
     headers = [
         ("content-type", "application/octet-stream"),

@@ -118,7 +118,7 @@ class Content:
 
     async def referrers(self, exchange: Exchange, found: Route) -> None:
         name, subject = _repository(found), Digest(found.rest)
-        wanted = exchange.asked("artifactType") or ""
+        wanted = (exchange.asked("artifactType") or "").replace(" ", "+")  # some send "+json" as it is
         after = exchange.asked("last") or ""
         page = await self._call(
             lambda: self._pull.referrers(name, subject, exchange.actor, artifact_type=wanted, after=after)

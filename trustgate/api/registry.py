@@ -102,8 +102,8 @@ class Registry:
             status.seen = status.seen or 499
         except TrustgateError as exc:
             await self._refuse(exc, found, scope, status)
-        except Exception:  # noqa: BLE001 - the top of a request: a surprise shows an id, and nothing of the inside
-            await _surprise(scope, status)
+        except Exception as exc:  # noqa: BLE001 - the top of a request: a surprise shows an id, and nothing of the inside
+            await _surprise(exc, scope, status)
         self._observe(found.kind if found else "unknown", scope["method"], status.seen)
 
     async def _answer(self, found: Route, scope: Scope, receive: Receive, send: Send) -> None:
@@ -223,9 +223,9 @@ def decision_headers(decision: str, link: str) -> list[tuple[str, str]]:
     return [*headers, ("link", f'<{link}>; rel="describedby"')] if link else headers
 
 
-async def _surprise(scope: Scope, send: _Status) -> None:
+async def _surprise(error: Exception, scope: Scope, send: _Status) -> None:
     request_id = new_request_id()
-    log.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
+    log.error("request %s: %s %s failed", request_id, scope["method"], scope["path"], exc_info=error)
     if send.seen:
         return
     headers = [("content-type", "application/json"), ("x-request-id", request_id), ("connection", "close")]

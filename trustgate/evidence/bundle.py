@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trustgate.evidence.dsse import Envelope, Malformed, a_text, an_object, read_envelope
+from trustgate.evidence.dsse import Envelope, Malformed, a_text, an_object, only_keys, read_envelope
 from trustgate.evidence.model import MAX_BUNDLE_BYTES
 from trustgate.oci.strict_json import Json, JsonRefused, loads
 
@@ -14,6 +14,9 @@ MEDIA_TYPES = frozenset(
         "application/vnd.dev.sigstore.bundle+json;version=0.3",
     }
 )
+_KINDS = ("publicKey", "certificate", "x509CertificateChain")
+_BUNDLE_KEYS = frozenset({"mediaType", "verificationMaterial", "dsseEnvelope", "messageSignature"})
+_MATERIAL_KEYS = frozenset({*_KINDS, "tlogEntries", "timestampVerificationData"})
 
 
 class NotUnderstood(ValueError):
@@ -26,7 +29,8 @@ class KeyBundle:
 
     envelope: Envelope = field(repr=False)
     hint: str
-    has_log_entry: bool
+    has_unjudged_time: bool
+    """It brings log entries or timestamps, which are neither needed nor verified for a known key."""
 
 
 def read_bundle(raw: bytes) -> dict[str, Json]:
@@ -43,19 +47,23 @@ def key_bundle(raw: bytes) -> KeyBundle:
     media_type = a_text(bundle, "mediaType", "the bundle")
     if media_type not in MEDIA_TYPES:
         raise NotUnderstood(f"bundle version {media_type[-40:]!a} is not judged by this version")
+    only_keys(bundle, _BUNDLE_KEYS, "the bundle")
     material = an_object(bundle.get("verificationMaterial"), "verificationMaterial")
-    kinds = [kind for kind in ("publicKey", "certificate", "x509CertificateChain") if kind in material]
+    only_keys(material, _MATERIAL_KEYS, "verificationMaterial")
+    kinds = [kind for kind in _KINDS if kind in material]
     if len(kinds) != 1:
         raise Malformed("verificationMaterial must hold one of publicKey, certificate, x509CertificateChain")
     if kinds != ["publicKey"]:
         raise NotUnderstood("keyless signatures are not judged by this version")
     if "messageSignature" in bundle:
         raise Malformed("an image's bundle must hold a DSSE envelope, not a message signature")
-    hint = an_object(material["publicKey"], "publicKey").get("hint", "")
+    public_key = an_object(material["publicKey"], "publicKey")
+    only_keys(public_key, frozenset({"hint"}), "publicKey")
+    hint = public_key.get("hint", "")
     if not isinstance(hint, str):
         raise Malformed("the key hint is not a string")
     return KeyBundle(
         envelope=read_envelope(bundle.get("dsseEnvelope")),
         hint=hint,
-        has_log_entry=bool(material.get("tlogEntries")),
+        has_unjudged_time=bool(material.get("tlogEntries") or material.get("timestampVerificationData")),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from trustgate.evidence.bundle import NotUnderstood, key_bundle
@@ -32,7 +33,13 @@ COSIGN_SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 SIMPLE_SIGNING_TYPE = "cosign container image signature"
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
 CERTIFICATE_ANNOTATION = "dev.sigstore.cosign/certificate"
+TIME_ANNOTATIONS = ("dev.sigstore.cosign/bundle", "dev.sigstore.cosign/rfc3161timestamp")
+MAX_REFERENCE_CHARACTERS = 512
+"""A docker-reference is a host and a repository name of at most 255 characters each."""
+MAX_REASON_CHARACTERS = 400
 _SHOWN_CHARACTERS = 80
+_SHOWN_NAMES = 4
+_NOT_JUDGED_TIME = "; its log entries and timestamps were not judged"
 
 
 def judge_all(
@@ -62,20 +69,21 @@ def judge(
     return _weigh(candidate, claim, attestors, now)
 
 
+@dataclass(frozen=True, slots=True)
 class _Claim:
     """A well-formed statement about the right subject, whose signature has still to be verified."""
 
-    __slots__ = ("hint", "repository", "signature", "signed")
-
-    def __init__(self, signed: bytes, signature: bytes, *, hint: str = "", repository: str = "") -> None:
-        self.signed = signed
-        self.signature = signature
-        self.hint = hint
-        self.repository = repository
+    signed: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    hint: str = ""
+    repository: str = ""
+    has_unjudged_time: bool = False
 
 
 def _bundle_claim(candidate: SignatureCandidate, subject: Digest) -> _Claim:
     _check_layer(candidate, MAX_BUNDLE_BYTES)
+    if not candidate.layer.media_type.startswith(media.SIGSTORE_BUNDLE_PREFIX):
+        raise Malformed(f"layer of type {_shown(candidate.layer.media_type)} is no bundle")
     # 1. the manifest that carries it must be about this subject
     if candidate.claimed_subject != subject:
         raise Malformed(f"its manifest is about {_shown(candidate.claimed_subject)}, not about this digest")
@@ -90,9 +98,15 @@ def _bundle_claim(candidate: SignatureCandidate, subject: Digest) -> _Claim:
     if statement.predicate_type != COSIGN_SIGN_PREDICATE:
         raise NotUnderstood(f"an attestation ({_shown(statement.predicate_type)}) is not a signature")
     # 4. the statement must be about this subject, by the same algorithm
-    if statement.subject != subject:
-        raise Malformed(f"the signed statement is about {statement.subject.short}, not about this digest")
-    return _Claim(bundle.envelope.signed, bundle.envelope.signature, hint=bundle.hint)
+    about = statement.only_subject()
+    if about != subject:
+        raise Malformed(f"the signed statement is about {about.short}, not about this digest")
+    return _Claim(
+        signed=bundle.envelope.signed,
+        signature=bundle.envelope.signature,
+        hint=bundle.hint,
+        has_unjudged_time=bundle.has_unjudged_time,
+    )
 
 
 def _legacy_claim(candidate: SignatureCandidate, subject: Digest) -> _Claim:
@@ -107,7 +121,8 @@ def _legacy_claim(candidate: SignatureCandidate, subject: Digest) -> _Claim:
     digest, repository = read_simple_signing(candidate.payload)
     if digest != subject:
         raise Malformed(f"the signed payload is about {_shown(digest)}, not about this digest")
-    return _Claim(candidate.payload, signature, repository=repository)
+    has_time = any(name in candidate.annotations for name in TIME_ANNOTATIONS)
+    return _Claim(candidate.payload, signature, repository=repository, has_unjudged_time=has_time)
 
 
 def read_simple_signing(payload: bytes) -> tuple[str, str]:
@@ -121,16 +136,26 @@ def read_simple_signing(payload: bytes) -> tuple[str, str]:
         raise Malformed(f"critical.type is not {SIMPLE_SIGNING_TYPE!r}")
     image = an_object(critical.get("image"), "critical.image")
     digest = image.get("docker-manifest-digest")
-    identity: Json = critical.get("identity", {})
-    reference = identity.get("docker-reference", "") if isinstance(identity, dict) else ""
-    if not isinstance(digest, str) or not isinstance(reference, str):
+    if not isinstance(digest, str):
         raise Malformed("critical.image.docker-manifest-digest is missing")
-    return digest, reference
+    return digest, _docker_reference(critical.get("identity", {}))
+
+
+def _docker_reference(identity: Json) -> str:
+    """It is kept and shown, so it has to be something that can be: printable, and of a name's length."""
+    reference = an_object(identity, "critical.identity").get("docker-reference", "")
+    if not isinstance(reference, str) or len(reference) > MAX_REFERENCE_CHARACTERS:
+        raise Malformed("critical.identity.docker-reference is not a reference")
+    if not (reference.isascii() and reference.isprintable()):
+        raise Malformed("critical.identity.docker-reference is not printable")
+    return reference
 
 
 def _check_layer(candidate: SignatureCandidate, max_bytes: int) -> None:
     if len(candidate.payload) > max_bytes:
         raise Malformed(f"it has {len(candidate.payload)} bytes, at most {max_bytes} are read")
+    if len(candidate.payload) != candidate.layer.size:
+        raise Malformed(f"it has {len(candidate.payload)} bytes, its layer says {candidate.layer.size}")
     if Digest.of(candidate.payload, candidate.layer.digest.algorithm) != candidate.layer.digest:
         raise Malformed("its bytes do not match the digest of its layer")
 
@@ -141,28 +166,35 @@ def _weigh(
     """Verify the claim against every attestor's key; only those inside their time count."""
     by_key = [one for one in attestors if verifies(one.public_key, claim.signature, claim.signed)]
     in_time = [one for one in by_key if _in_time(one, now)]
+    outcome, reason = _outcome(claim, by_key, in_time, attestors)
+    fact = _fact(candidate, outcome, reason + (_NOT_JUDGED_TIME if claim.has_unjudged_time else ""))
+    return replace(
+        fact,
+        attestors=tuple(dict.fromkeys(one.name for one in in_time)),
+        identities=tuple(dict.fromkeys(one.key_id for one in in_time)),
+        signed_repository=claim.repository,
+    )
+
+
+def _outcome(
+    claim: _Claim, by_key: Sequence[Attestor], in_time: Sequence[Attestor], attestors: Sequence[Attestor]
+) -> tuple[Outcome, str]:
     if in_time:
-        names = tuple(one.name for one in in_time)
-        identities = tuple(dict.fromkeys(one.key_id for one in in_time))
-        reason = f"verified by {', '.join(names)}"
-        return _fact(
-            candidate,
-            Outcome.VERIFIED,
-            reason,
-            attestors=names,
-            identities=identities,
-            repository=claim.repository,
-        )
+        return Outcome.VERIFIED, f"verified by {_names(in_time)}"
     if by_key:
-        names_out = ", ".join(one.name for one in by_key)
-        reason = f"signed by {names_out}, outside the time that the trust store gives that key"
-        return _fact(candidate, Outcome.UNTRUSTED, reason, repository=claim.repository)
-    hinted = [one.name for one in attestors if claim.hint and claim.hint == _hint(one)]
+        return Outcome.UNTRUSTED, (
+            f"signed by {_names(by_key)}, outside the time that the trust store gives that key"
+        )
+    hinted = [one for one in attestors if claim.hint and claim.hint == _hint(one)]
     if hinted:
-        reason = f"it names the key of {hinted[0]}, and that key does not verify it"
-        return _fact(candidate, Outcome.BROKEN, reason, repository=claim.repository)
-    reason = "signed by a key that the trust store does not name"
-    return _fact(candidate, Outcome.UNTRUSTED, reason, repository=claim.repository)
+        return Outcome.BROKEN, f"it names the key of {_names(hinted)}, and that key does not verify it"
+    return Outcome.UNTRUSTED, "signed by a key that the trust store does not name"
+
+
+def _names(attestors: Sequence[Attestor]) -> str:
+    names = list(dict.fromkeys(one.name for one in attestors))
+    more = len(names) - _SHOWN_NAMES
+    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _in_time(attestor: Attestor, now: datetime) -> bool:
@@ -174,24 +206,15 @@ def _hint(attestor: Attestor) -> str:
     return base64.b64encode(bytes.fromhex(attestor.key_id)).decode()
 
 
-def _fact(
-    candidate: SignatureCandidate,
-    outcome: Outcome,
-    reason: str,
-    *,
-    attestors: tuple[str, ...] = (),
-    identities: tuple[str, ...] = (),
-    repository: str = "",
-) -> SignatureFact:
-    return SignatureFact(
-        kind=candidate.kind,
-        evidence=candidate.evidence,
-        outcome=outcome,
-        reason=reason,
-        attestors=attestors,
-        identities=identities,
-        signed_repository=repository,
-    )
+def _fact(candidate: SignatureCandidate, outcome: Outcome, reason: str) -> SignatureFact:
+    return SignatureFact(candidate.kind, candidate.evidence, outcome, _printable(reason))
+
+
+def _printable(reason: str) -> str:
+    """Reasons go to logs and terminals: printable ASCII, and short."""
+    text = reason[:MAX_REASON_CHARACTERS].encode("ascii", "backslashreplace").decode()
+    kept = "".join(character if character.isprintable() else " " for character in text)
+    return kept[:MAX_REASON_CHARACTERS]
 
 
 def _shown(text: str | None) -> str:

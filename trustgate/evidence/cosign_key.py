@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import json
 import re
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,22 +21,23 @@ from nacl.secret import SecretBox
 from nacl.utils import random
 
 from trustgate.errors import KeyUnreadable
-from trustgate.evidence.keys import MAX_KEY_FILE_BYTES
+from trustgate.evidence.keys import MAX_KEY_FILE_BYTES, supported
 from trustgate.oci.strict_json import JsonRefused, loads
 
+MIN_SCRYPT_N: Final = 2**10
 MAX_SCRYPT_N: Final = 2**17
 MAX_SCRYPT_R: Final = 16
 MAX_SCRYPT_P: Final = 4
 """A foreign key file may ask for 128 * N * r bytes: at most 256 MiB."""
 SCRYPT_MEMORY_BYTES: Final = 320 * 1024 * 1024
 _WRITTEN = {"N": 65536, "r": 8, "p": 1}
+_ALGORITHMS = ("scrypt", "nacl/secretbox")
 _SALT_BYTES = 32
 _PEM_LINE = 64
 _LABEL = "ENCRYPTED SIGSTORE PRIVATE KEY"
 _BLOCK = re.compile(
-    rb"-----BEGIN (ENCRYPTED (?:SIGSTORE|COSIGN) PRIVATE KEY)-----\s+([A-Za-z0-9+/=\s]+)-----END \1-----\s*"
+    rb"-----BEGIN (ENCRYPTED (?:SIGSTORE|COSIGN) PRIVATE KEY)-----\r?\n([A-Za-z0-9+/=\s]+)-----END \1-----\s*"
 )
-_ALLOWED_N = frozenset(2**power for power in range(10, 18))
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
@@ -44,8 +46,8 @@ def read_private_key(pem: bytes, password: bytes) -> PrivateKey:
     """Read a private key; ``password`` opens cosign's encrypted form. Raises ``KeyUnreadable``."""
     if len(pem) > MAX_KEY_FILE_BYTES:
         raise KeyUnreadable(f"the key file has {len(pem)} bytes, at most {MAX_KEY_FILE_BYTES} are read")
-    found = _BLOCK.fullmatch(pem.strip() + b"\n")
-    der = _decrypt(found[2], password) if found else None
+    sealed = _BLOCK.fullmatch(pem.strip())
+    der = _decrypt(_sealed_key(sealed[2]), password) if sealed else None
     try:
         key = (
             serialization.load_der_private_key(der, password=None)
@@ -57,9 +59,10 @@ def read_private_key(pem: bytes, password: bytes) -> PrivateKey:
             "the file is not a private key that can be used",
             hint="cosign generate-key-pair, trustgate key generate, or an unencrypted PKCS#8 PEM",
         ) from exc
-    if isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
-        return key
-    raise KeyUnreadable(f"{type(key).__name__} can't sign images", hint="use ECDSA, Ed25519 or RSA")
+    if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
+        raise KeyUnreadable(f"{type(key).__name__} can't sign images", hint="use ECDSA, Ed25519 or RSA")
+    supported(key.public_key())  # what it signs must be something that is verified here
+    return key
 
 
 def write_private_key(key: PrivateKey, password: bytes) -> bytes:
@@ -86,33 +89,63 @@ def public_pem(key: PrivateKey) -> bytes:
     )
 
 
-def _decrypt(body: bytes, password: bytes) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _SealedKey:
+    """What stands in cosign's file, read and bounded, not yet opened."""
+
+    parameters: dict[str, int]
+    salt: bytes
+    nonce: bytes
+    ciphertext: bytes = field(repr=False)
+
+
+def _sealed_key(body: bytes) -> _SealedKey:
     try:
-        document: Any = loads(
-            base64.b64decode(b"".join(body.split()), validate=True), max_bytes=MAX_KEY_FILE_BYTES
-        )
+        raw = base64.b64decode(b"".join(body.split()), validate=True)
+        document: Any = loads(raw, max_bytes=MAX_KEY_FILE_BYTES)
         kdf, cipher = document["kdf"], document["cipher"]
-        if kdf["name"] != "scrypt" or cipher["name"] != "nacl/secretbox":
-            raise KeyUnreadable(f"the key is encrypted with {kdf['name']!r:.40} and {cipher['name']!r:.40}")
-        parameters = {name: int(kdf["params"][name]) for name in ("N", "r", "p")}
-        salt, nonce = base64.b64decode(kdf["salt"]), base64.b64decode(cipher["nonce"])
-        sealed = base64.b64decode(document["ciphertext"])
+        algorithms = (kdf["name"], cipher["name"])
+        sealed = _SealedKey(
+            parameters={name: kdf["params"][name] for name in _WRITTEN},
+            salt=base64.b64decode(kdf["salt"], validate=True),
+            nonce=base64.b64decode(cipher["nonce"], validate=True),
+            ciphertext=base64.b64decode(document["ciphertext"], validate=True),
+        )
     except (binascii.Error, JsonRefused, KeyError, TypeError, ValueError) as exc:
         raise KeyUnreadable("the encrypted key file is damaged") from exc
-    _bound(parameters)
-    try:
-        return SecretBox(_stretched(password, salt, **parameters)).decrypt(sealed, nonce)
-    except (CryptoError, ValueError, TypeError) as exc:
-        raise KeyUnreadable(
-            "the password does not open the key", hint="set COSIGN_PASSWORD to the key's password"
-        ) from exc
+    if algorithms != _ALGORITHMS:
+        raise KeyUnreadable(f"the key is encrypted with {algorithms!a:.80}, expected {_ALGORITHMS}")
+    if len(sealed.nonce) != SecretBox.NONCE_SIZE:
+        raise KeyUnreadable(f"the encrypted key file has a nonce of {len(sealed.nonce)} bytes")
+    _bound(sealed.parameters)
+    return sealed
 
 
 def _bound(parameters: dict[str, int]) -> None:
-    if parameters["N"] not in _ALLOWED_N or not 1 <= parameters["r"] <= MAX_SCRYPT_R:
-        raise KeyUnreadable(f"the key file asks for scrypt with {parameters}, more than is allowed")
-    if not 1 <= parameters["p"] <= MAX_SCRYPT_P or parameters["N"] > MAX_SCRYPT_N:
-        raise KeyUnreadable(f"the key file asks for scrypt with {parameters}, more than is allowed")
+    """Refuse a file that would take the machine's memory or minutes, before any of it is spent."""
+    n, r, p = (parameters[name] for name in ("N", "r", "p"))
+    whole = all(type(value) is int for value in (n, r, p))
+    if (
+        not whole
+        or not (MIN_SCRYPT_N <= n <= MAX_SCRYPT_N and n.bit_count() == 1)
+        or not 1 <= r <= MAX_SCRYPT_R
+        or not 1 <= p <= MAX_SCRYPT_P
+    ):
+        raise KeyUnreadable(
+            f"the key file asks for scrypt with {parameters!a:.120}",
+            hint=f"allowed are N a power of two up to {MAX_SCRYPT_N}, r up to {MAX_SCRYPT_R} "
+            f"and p up to {MAX_SCRYPT_P}",
+        )
+
+
+def _decrypt(sealed: _SealedKey, password: bytes) -> bytes:
+    key = _stretched(password, sealed.salt, **sealed.parameters)
+    try:
+        return SecretBox(key).decrypt(sealed.ciphertext, sealed.nonce)
+    except CryptoError as exc:
+        raise KeyUnreadable(
+            "the password does not open the key", hint="set COSIGN_PASSWORD to the key's password"
+        ) from exc
 
 
 def _stretched(password: bytes, salt: bytes, **parameters: int) -> bytes:

@@ -12,6 +12,8 @@ from trustgate.oci.strict_json import Json, JsonRefused, loads
 IN_TOTO_PAYLOAD = "application/vnd.in-toto+json"
 STATEMENT_V1 = "https://in-toto.io/Statement/v1"
 MAX_PAYLOAD_BYTES = 1024 * 1024
+_ENVELOPE_KEYS = frozenset({"payload", "payloadType", "signatures"})
+_SIGNATURE_KEYS = frozenset({"sig", "keyid"})
 
 
 class Malformed(ValueError):
@@ -35,20 +37,36 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """An in-toto statement about exactly one subject."""
+    """An in-toto statement. Its subjects are read when they are asked for: first comes what it is."""
 
     type: str
     predicate_type: str
-    subject: Digest
+    subjects: Json = field(repr=False)
+
+    def only_subject(self) -> Digest:
+        """The one digest of the one subject. Raises ``Malformed``."""
+        if not isinstance(self.subjects, list) or len(self.subjects) != 1:
+            raise Malformed("the in-toto statement must name exactly one subject")
+        subject = an_object(self.subjects[0], "the subject")
+        digests = an_object(subject.get("digest"), "the subject's digest")
+        if len(digests) != 1:
+            raise Malformed("the subject must have exactly one digest")
+        ((algorithm, value),) = digests.items()
+        try:
+            return Digest(f"{algorithm}:{value}")
+        except DigestInvalid as exc:
+            raise Malformed("the subject's digest is not a sha256 or sha512 digest") from exc
 
 
 def read_envelope(document: Json) -> Envelope:
     """Raises ``Malformed``."""
     fields = an_object(document, "dsseEnvelope")
+    only_keys(fields, _ENVELOPE_KEYS, "the DSSE envelope")
     signatures = fields.get("signatures")
     if not isinstance(signatures, list) or len(signatures) != 1:
         raise Malformed("the DSSE envelope must have exactly one signature")
     signature = an_object(signatures[0], "the DSSE signature")
+    only_keys(signature, _SIGNATURE_KEYS, "the DSSE signature")
     return Envelope(
         payload_type=a_text(fields, "payloadType", "the DSSE envelope"),
         payload=some_bytes(fields, "payload", "the DSSE envelope", MAX_PAYLOAD_BYTES),
@@ -62,25 +80,11 @@ def read_statement(payload: bytes) -> Statement:
         fields = an_object(loads(payload, max_bytes=MAX_PAYLOAD_BYTES), "the in-toto statement")
     except JsonRefused as exc:
         raise Malformed(f"the in-toto statement {exc}") from exc
-    subjects = fields.get("subject")
-    if not isinstance(subjects, list) or len(subjects) != 1:
-        raise Malformed("the in-toto statement must name exactly one subject")
     return Statement(
         type=a_text(fields, "_type", "the in-toto statement"),
         predicate_type=a_text(fields, "predicateType", "the in-toto statement"),
-        subject=_subject(an_object(subjects[0], "the subject")),
+        subjects=fields.get("subject"),
     )
-
-
-def _subject(subject: dict[str, Json]) -> Digest:
-    digests = an_object(subject.get("digest"), "the subject's digest")
-    if len(digests) != 1:
-        raise Malformed("the subject must have exactly one digest")
-    ((algorithm, value),) = digests.items()
-    try:
-        return Digest(f"{algorithm}:{value}")
-    except DigestInvalid as exc:
-        raise Malformed("the subject's digest is not a sha256 or sha512 digest") from exc
 
 
 def an_object(value: Json, what: str) -> dict[str, Json]:
@@ -88,6 +92,14 @@ def an_object(value: Json, what: str) -> dict[str, Json]:
     if not isinstance(value, dict):
         raise Malformed(f"{what} is not an object")
     return value
+
+
+def only_keys(fields: dict[str, Json], allowed: frozenset[str], what: str) -> None:
+    """Raises ``Malformed`` for any other key: a second spelling of one (protobuf's JSON reads both
+    ``dsseEnvelope`` and ``dsse_envelope``) would make one document two.
+    """
+    if not set(fields) <= allowed:
+        raise Malformed(f"{what} has a field that its format does not name")
 
 
 def a_text(fields: dict[str, Json], key: str, what: str) -> str:

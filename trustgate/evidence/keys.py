@@ -17,6 +17,7 @@ MAX_KEY_FILE_BYTES: Final = 64 * 1024
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
 _PEM_PUBLIC = b"-----BEGIN PUBLIC KEY-----"
+_PEM_ANY = b"-----BEGIN "
 _OTHERS = {
     b"PRIVATE KEY": "a private key; give the public one (cosign public-key --key …)",
     b"CERTIFICATE": "a certificate; give its public key (openssl x509 -pubkey -noout)",
@@ -33,20 +34,28 @@ def read_public_key(pem: bytes) -> PublicKey:
     """
     if len(pem) > MAX_KEY_FILE_BYTES:
         raise KeyUnreadable(f"the key file has {len(pem)} bytes, at most {MAX_KEY_FILE_BYTES} are read")
-    if pem.count(_PEM_PUBLIC) != 1:
-        what = next((text for mark, text in _OTHERS.items() if mark in pem), "no PEM public key")
+    # a second block of any kind would leave open which of them is trusted
+    if pem.count(_PEM_PUBLIC) != 1 or pem.count(_PEM_ANY) != 1:
         raise KeyUnreadable(
-            f"the file is {what}" if what.startswith(("a ", "an ")) else f"the file holds {what}",
-            hint="exactly one block '-----BEGIN PUBLIC KEY-----' is expected",
+            f"the file {_found_in(pem)}", hint="exactly one block '-----BEGIN PUBLIC KEY-----' is expected"
         )
     try:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise KeyUnreadable(f"the PEM block is not a public key: {type(exc).__name__}") from exc
-    return _supported(key)
+    return supported(key)
 
 
-def _supported(key: object) -> PublicKey:
+def _found_in(pem: bytes) -> str:
+    blocks = pem.count(_PEM_ANY)
+    if blocks > 1:
+        return f"holds {blocks} PEM blocks"
+    other = next((text for mark, text in _OTHERS.items() if _PEM_ANY in pem and mark in pem), None)
+    return f"is {other}" if other else "holds no PEM public key"
+
+
+def supported(key: object) -> PublicKey:
+    """``key`` itself, when signatures by such a key are judged here. Raises ``KeyUnreadable``."""
     match key:
         case ed25519.Ed25519PublicKey():
             return key
@@ -61,7 +70,7 @@ def _supported(key: object) -> PublicKey:
         case _:
             found = type(key).__name__
     raise KeyUnreadable(
-        f"{found} can't be used to verify images",
+        f"{found} can't be used to sign or verify images",
         hint="supported are ECDSA P-256 and P-384, Ed25519, and RSA of 2048 to 8192 bits",
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from trustgate.evidence.bundle import read_bundle
 from trustgate.evidence.cosign import read_simple_signing
-from trustgate.evidence.dsse import Malformed, an_object
+from trustgate.evidence.dsse import Malformed, a_text, an_object
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -44,7 +44,7 @@ def signature_blobs(manifest: Manifest) -> tuple[Descriptor, ...]:
     """The blobs to read before ``role_of`` can tell; none when the descriptors rule a signature out."""
     if _may_be_bundle(manifest):
         return manifest.layers
-    if _may_be_legacy(manifest):
+    if may_be_legacy(manifest):
         return manifest.blobs
     return ()
 
@@ -55,7 +55,7 @@ def role_of(manifest: Manifest, contents: Mapping[Digest, bytes]) -> Role:
         return Role.INDEX
     if _may_be_bundle(manifest) and _is_bundle(contents.get(manifest.layers[0].digest)):
         return Role.SIGNATURE
-    if _may_be_legacy(manifest) and _is_legacy(manifest, contents):
+    if may_be_legacy(manifest) and _is_legacy(manifest, contents):
         return Role.SIGNATURE
     if manifest.config is not None and manifest.config.media_type in media.IMAGE_CONFIGS:
         return Role.IMAGE
@@ -67,14 +67,17 @@ def _may_be_bundle(manifest: Manifest) -> bool:
         manifest.media_type == media.OCI_MANIFEST
         and manifest.subject is not None
         and manifest.config is not None
+        and manifest.config.media_type == media.OCI_EMPTY
         and manifest.config.digest == media.EMPTY_JSON_DIGEST
+        and manifest.config.size == len(media.EMPTY_JSON)
         and len(manifest.layers) == 1
         and manifest.layers[0].media_type.startswith(media.SIGSTORE_BUNDLE_PREFIX)
         and manifest.layers[0].size <= MAX_BUNDLE_BYTES
     )
 
 
-def _may_be_legacy(manifest: Manifest) -> bool:
+def may_be_legacy(manifest: Manifest) -> bool:
+    """Whether the descriptors are those of a ``.sig`` manifest; its blobs have still to be read."""
     return (
         manifest.media_type == media.OCI_MANIFEST
         and manifest.subject is None
@@ -95,11 +98,15 @@ def _is_bundle(raw: bytes | None) -> bool:
         return False
     try:
         bundle = read_bundle(raw)
-        an_object(bundle.get("dsseEnvelope"), "dsseEnvelope")
+        media_type = a_text(bundle, "mediaType", "the bundle")
+        an_object(bundle.get("verificationMaterial"), "verificationMaterial")
+        envelope = an_object(bundle.get("dsseEnvelope"), "dsseEnvelope")
+        a_text(envelope, "payloadType", "the DSSE envelope")
+        a_text(envelope, "payload", "the DSSE envelope")
     except Malformed:
         return False
-    media_type = bundle.get("mediaType")
-    return isinstance(media_type, str) and media_type.startswith(media.SIGSTORE_BUNDLE_PREFIX)
+    signatures = envelope.get("signatures")
+    return media_type.startswith(media.SIGSTORE_BUNDLE_PREFIX) and isinstance(signatures, list)
 
 
 def _is_legacy(manifest: Manifest, contents: Mapping[Digest, bytes]) -> bool:

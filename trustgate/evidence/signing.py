@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from trustgate.errors import Conflict
 from trustgate.evidence.cosign import COSIGN_SIGN_PREDICATE, SIGNATURE_ANNOTATION, SIMPLE_SIGNING_TYPE
 from trustgate.evidence.cosign_key import PrivateKey
 from trustgate.evidence.dsse import IN_TOTO_PAYLOAD, STATEMENT_V1, Envelope
 from trustgate.evidence.keys import key_id
+from trustgate.evidence.shape import MAX_SIGNATURE_LAYERS, may_be_legacy
 from trustgate.evidence.signature_bytes import sign
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -83,7 +85,11 @@ def legacy_artifact(
     annotations: Mapping[str, str],
     existing: Manifest | None,
 ) -> SignatureArtifact:
-    """The ``.sig`` manifest with one more layer; ``existing`` layers by others stay as they are."""
+    """The ``.sig`` manifest with one more layer; ``existing`` layers by others stay as they are.
+
+    Raises ``Conflict`` when what stands there is no signature manifest, or is full.
+    """
+    _check_room(existing)
     payload = _json(
         {
             "critical": {
@@ -113,6 +119,21 @@ def legacy_artifact(
         "layers": [layer.as_json() for layer in layers],
     }
     return SignatureArtifact(_json(manifest), {Digest.of(config): config, mine.digest: payload})
+
+
+def _check_room(existing: Manifest | None) -> None:
+    if existing is None:
+        return
+    if not may_be_legacy(existing):
+        raise Conflict(
+            f"{existing.digest.short} stands under the signatures' tag and is not a signature manifest",
+            hint="remove that tag, or sign with a bundle",
+        )
+    if len(existing.layers) >= MAX_SIGNATURE_LAYERS:
+        raise Conflict(
+            f"{existing.digest.short} has {len(existing.layers)} signatures, as many as are read",
+            hint="sign with a bundle",
+        )
 
 
 def _config(diff_ids: list[Digest]) -> bytes:

@@ -29,6 +29,7 @@ from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.model import (
+    Action,
     Evidence,
     Need,
     Request,
@@ -84,9 +85,23 @@ class Gatherer:
         try:
             current = self._manifests.find(request.repository, request.tag) if request.tag else None
             tags = self._manifests.tags_of(request.repository, request.digest)
+            above = self._tags_above(request) if request.action is Action.DELETE else ()
         except StorageUnavailable as exc:
             return Unreachable(exc.message)
-        return Known(TagState(current=current.digest if current else None, tags_of_digest=tags))
+        digest = current.digest if current else None
+        return Known(TagState(current=digest, tags_of_digest=tags, tags_of_parents=above))
+
+    def _tags_above(self, request: Request) -> tuple[Tag, ...]:
+        """Tags of the indexes that contain the digest, at any height: deleting it would break them."""
+        found: dict[Tag, None] = {}
+        level, seen = [request.digest], {request.digest}
+        for _ in range(MAX_DEPTH):
+            parents = [p.digest for child in level for p in self.parents_of(request.repository, child)]
+            level = [digest for digest in dict.fromkeys(parents) if digest not in seen][:MAX_PARENTS]
+            seen.update(level)
+            for digest in level:
+                found.update(dict.fromkeys(self._manifests.tags_of(request.repository, digest)))
+        return tuple(found)
 
     def candidates(
         self, repository: RepositoryName, subject: Digest

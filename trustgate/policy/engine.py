@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 
 from trustgate.policy.checks.answer import Answer
 from trustgate.policy.checks.content_trust import check_content_trust
@@ -174,6 +174,8 @@ def _turns(require: Requirement) -> Iterator[datetime]:
         case AtLeast(_, attestors):
             for one in attestors:
                 yield from _limits(one.not_before, one.not_after)
+        case _ as never:
+            assert_never(never)
 
 
 def _limits(*moments: datetime | None) -> Iterator[datetime]:

@@ -35,8 +35,11 @@ class Glob:
 
     def matches(self, name: str) -> bool:
         """Whether the whole of ``name`` fits."""
-        if self.segments == (ANY_DEPTH,):
+        head = self.segments[0]
+        if head == ANY_DEPTH and len(self.segments) == 1:
             return True
+        if not _is_wild(head) and not name.startswith(head):  # most globs fail here, at no cost
+            return False
         return _matches(self.segments, name.split("/"), _is_any_depth, _fits)
 
     def covers(self, other: Glob) -> bool:

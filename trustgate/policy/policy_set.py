@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trustgate.evidence.model import Attestor
 from trustgate.oci.names import RepositoryName
 from trustgate.policy.model import Need, Request
-from trustgate.policy.rules import Exemption, NoMatch, Rule
+from trustgate.policy.rules import Exemption, NoMatch, Rule, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class PolicySet:
 
     def rules_for(self, request: Request) -> tuple[Rule, ...]:
         """The rules that speak about ``request``, in the order of the files."""
-        return tuple(rule for rule in self.rules if rule.applies_to(request))
+        words = words_of(request)
+        return tuple(rule for rule in self.rules if rule.applies_to(request, words))
 
     def exemption(self, request: Request, rule: str) -> Exemption | None:
         """The first exemption that lets ``request`` past ``rule``."""

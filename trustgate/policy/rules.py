@@ -172,10 +172,11 @@ class Rule:
     scope: Scope
     check: Check
 
-    def applies_to(self, request: Request) -> bool:
-        """Whether the rule speaks about this request."""
-        words = words_of(request) & self.scope.actions & self.check.speaks_on
-        if self.mode == "off" or not words or not self.scope.holds(request.repository):
+    def applies_to(self, request: Request, words: frozenset[ActionWord]) -> bool:
+        """Whether the rule speaks about this request; ``words`` are its ``words_of``."""
+        if self.mode == "off" or not words & self.scope.actions & self.check.speaks_on:
+            return False
+        if not self.scope.holds(request.repository):
             return False
         if request.tag is not None:
             return self.scope.tags.covers(request.tag)

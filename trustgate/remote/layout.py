@@ -40,7 +40,7 @@ def parse_layout_reference(text: str) -> tuple[Path, Tag | Digest]:
     folder, colon, tag = rest.rpartition(":")
     if not colon or not folder:
         raise ReferenceInvalid(
-            f"{text[:200]!a} names no tag", hint="write oci-layout:DIR:TAG or oci-layout:DIR@DIGEST"
+            f"{text[:200]!a} names no tag", hint="oci-layout:DIR:TAG or oci-layout:DIR@DIGEST"
         )
     return Path(folder), Tag(tag)
 

@@ -60,6 +60,10 @@ class RegistryClient:
         self._credential = credential
         self._base = f"{scheme}://{host}/v2/{repository}/"
         self._token: dict[str, str] = {}
+        self.warnings: list[str] = []
+        """``Warning`` headers of the answers so far (distribution-spec, "Warnings")."""
+        self.decision = ""
+        """The decision behind the last answer of a trustgate server, when it names one."""
         self._http = httpx.Client(
             timeout=TIMEOUT, transport=transport, headers={"user-agent": f"trustgate/{__version__}"}
         )
@@ -193,9 +197,14 @@ class RegistryClient:
             self._authenticate(answer, push=push)
             answer.close()
             answer = self._patiently(method, url, headers or {}, content, repeatable=repeatable)
+        self._take_notes(answer)
         with _closing(answer), _translated(what):
             _raise_for(answer, self._host, what)
             yield answer
+
+    def _take_notes(self, answer: httpx.Response) -> None:
+        self.warnings += answer.headers.get_list("warning")[:16]
+        self.decision = answer.headers.get("trustgate-decision", self.decision)[:64]
 
     def _patiently(
         self, method: str, url: str, headers: dict[str, str], content: Any, *, repeatable: bool

@@ -283,7 +283,9 @@ def _insert_refs(connection: Connection, manifest_id: int, push: Push) -> None:
         held = set(connection.execute(statement).scalars())
     for table, digests in ((tables.child_ref, children), (tables.blob_ref, held)):
         mine = select(table.c.digest).where(table.c.manifest_id == manifest_id)
-        fresh = digests - set(connection.execute(mine).scalars())  # a layer may have come since the first push
+        fresh = digests - set(
+            connection.execute(mine).scalars()
+        )  # a layer may have come since the first push
         if fresh:
             rows = [{"manifest_id": manifest_id, "digest": digest} for digest in sorted(fresh)]
             connection.execute(insert(table), rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -217,3 +218,9 @@ def test_signatures_stay_pullable_and_artifacts_are_judged() -> None:
     assert only(judge(requiring(CI), subject(role=Role.SIGNATURE))).reason_code == "is-signature"
     assert judge(requiring(CI), subject(role=Role.ARTIFACT)).kind is DENY
     assert judge(requiring(CI), subject(role=Role.ARTIFACT, signatures=by("ci"))).kind is ALLOW
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNTRUSTED, Outcome.BROKEN, Outcome.NOT_UNDERSTOOD])
+def test_only_what_was_verified_counts_whatever_names_it_carries(outcome: Outcome) -> None:
+    claimed = replace(fact("ci"), outcome=outcome)
+    assert judge(requiring(CI), subject(signatures=Known((claimed,)))).kind is DENY

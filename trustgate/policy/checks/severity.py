@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from trustgate.evidence.model import Absent, Known, Role, Unreachable
 from trustgate.evidence.scan_report import Finding, ScanReport, ScanStatus, Severity
@@ -16,6 +16,7 @@ from trustgate.policy.rules import Answer as Word
 ATTESTATION_PLATFORM: Final = "unknown/unknown"
 """How BuildKit marks the provenance that it puts beside the platforms of an index."""
 MAX_FIXES: Final = 2
+_RANK: Final = {severity: severity.rank for severity in Severity}
 _SCAN_FIX: Final = "scan it: trustgate scan "
 
 
@@ -59,6 +60,8 @@ def _look(check: SeverityLimit, subject: SubjectEvidence, tally: _Tally, where: 
             tally.gaps.append(_Gap(check.on_unscannable, "unscannable", what))
         case Role.SIGNATURE:
             pass  # inside an index, beside what it signs
+        case _ as never:
+            assert_never(never)
 
 
 def _look_at_children(check: SeverityLimit, index: SubjectEvidence, tally: _Tally) -> None:
@@ -86,6 +89,8 @@ def _look_at_scan(check: SeverityLimit, subject: SubjectEvidence, tally: _Tally,
             gap = _gap(check, report)
             if gap is not None:
                 tally.gaps.append(gap)
+        case _ as never:
+            assert_never(never)
 
 
 def _gap(check: SeverityLimit, report: ScanReport) -> _Gap | None:
@@ -121,7 +126,7 @@ def _weigh(check: SeverityLimit, report: ScanReport, tally: _Tally, where: str) 
 
 def _hits(line: Threshold, finding: Finding, severity: Severity) -> bool:
     return (
-        (line.least is None or severity.rank >= line.least.rank)
+        (line.least is None or _RANK[severity] >= _RANK[line.least])
         and (line.fixable is None or finding.fixable == line.fixable)
         and (finding.known_exploited or not line.known_exploited)
     )
@@ -202,7 +207,7 @@ def _badness(one: tuple[Finding, Severity, str]) -> tuple[object, ...]:
     finding, severity, where = one
     return (
         not finding.known_exploited,
-        -severity.rank,
+        -_RANK[severity],
         not finding.fixable,
         -(finding.score or 0.0),
         finding.vulnerability,

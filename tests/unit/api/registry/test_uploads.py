@@ -53,9 +53,7 @@ def test_a_chunk_out_of_order_is_refused_and_nothing_is_lost(wire: Wire, place: 
     wire.ask("PATCH", upload, headers={"content-range": "0-3"}, body=b"abcd")
     first, last = map(int, place.split("-"))
     for method, path in (("PATCH", upload), ("PUT", f"{upload}?digest={Digest.of(b'x')}")):
-        answer = wire.ask(
-            method, path, headers={"content-range": place}, body=b"x" * (last - first + 1)
-        )
+        answer = wire.ask(method, path, headers={"content-range": place}, body=b"x" * (last - first + 1))
         assert (answer.status, answer.error["code"]) == (416, "BLOB_UPLOAD_INVALID")
     assert wire.offset(upload) == "0-3"
 
@@ -98,9 +96,9 @@ def test_a_body_that_breaks_off_keeps_what_came(wire: Wire) -> None:
 def test_a_body_longer_than_its_length_is_no_part_of_the_blob(wire: Wire) -> None:
     upload = wire.begin()
     got = wire.raw(_head("PATCH", upload, wire, "content-length: 4") + b"abcdEXTRA\r\n\r\n")
-    assert got.startswith(b"HTTP/1.1 202")
-    assert b"HTTP/1.1 400" in got
-    assert wire.offset(upload) == "0-3"
+    statuses = {line.split(b" ")[1] for line in got.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")}
+    assert b"400" in statuses <= {b"202", b"400"}
+    assert wire.offset(upload) in {"0-0", "0-3"}
 
 
 def test_a_wrong_digest_stores_nothing(wire: Wire, uploads_left: Callable[[], int]) -> None:

@@ -1,0 +1,58 @@
+"""From what the user writes (``HOST/REPO:TAG``, ``oci-layout:DIR:TAG``) to a place with images."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from trustgate.oci.digest import Digest
+from trustgate.oci.names import Reference, RepositoryName, Tag
+from trustgate.ports import ImageSource
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A source, what is asked of it, and how to name both to people."""
+
+    source: ImageSource
+    target: Tag | Digest
+    name: str
+    """``HOST/REPO`` or ``oci-layout:DIR``."""
+    repository: RepositoryName
+
+    def at(self, digest: Digest) -> str:
+        return f"{self.name}@{digest}"
+
+
+def open_place(text: str, *, plain_http: bool = False, create: bool = False) -> Place:
+    """Raises ``ReferenceInvalid``, ``NotFound`` and the parse errors."""
+    from trustgate.remote.layout import PREFIX, LayoutSource, parse_layout_reference
+
+    if text.startswith(PREFIX):
+        directory, target = parse_layout_reference(text)
+        source = LayoutSource(directory, create=create)
+        return Place(source, target, f"{PREFIX}{directory}", RepositoryName("local/layout"))
+    reference = Reference.parse(text)
+    return Place(
+        open_registry(reference, plain_http=plain_http),
+        reference.target,
+        f"{reference.host}/{reference.repository}",
+        reference.repository,
+    )
+
+
+def open_registry(reference: Reference, *, plain_http: bool = False) -> ImageSource:
+    """The client for a reference, with the user's credential for its host."""
+    from trustgate.remote.docker_config import DockerConfig
+    from trustgate.remote.registry import client_for
+
+    credential = DockerConfig(os.environ, Path.home()).find(reference.host)
+    return client_for(reference, credential, plain_http=plain_http)
+
+
+def warn_about_tag(place: Place, digest: Digest) -> str:
+    """What to say when a tag was named and a digest was worked on."""
+    if isinstance(place.target, Digest):
+        return ""
+    return f"you named the tag {place.target}; it pointed to {digest}"

@@ -1,0 +1,62 @@
+"""``trustgate key``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from trustgate.cli.main import EXIT_CODES
+from trustgate.cli.output import note
+
+
+@click.group()
+def key() -> None:
+    """Make a signing key.
+
+    \b
+      trustgate key generate --output cosign
+    """
+
+
+@key.command(epilog=EXIT_CODES)
+@click.option("--output", "prefix", default="cosign", show_default=True, help="PREFIX.key and PREFIX.pub.")
+@click.option(
+    "--type", "kind", type=click.Choice(["p256", "ed25519", "rsa"]), default="p256", show_default=True
+)
+def generate(prefix: str, kind: str) -> None:
+    """Make a key pair as cosign generate-key-pair does; the private half is encrypted.
+
+    \b
+      trustgate key generate
+      COSIGN_PASSWORD=… trustgate key generate --output release --type ed25519
+    """
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    from trustgate.errors import ConfigInvalid
+    from trustgate.evidence.cosign_key import public_pem, write_private_key
+
+    private, public = Path(f"{prefix}.key"), Path(f"{prefix}.pub")
+    for path in (private, public):
+        if path.exists():
+            raise ConfigInvalid(f"{path} exists", hint="move it away, or choose another --output")
+    password = os.environ.get("COSIGN_PASSWORD")
+    if password is None:
+        password = click.prompt(
+            "Password for the private key",
+            hide_input=True,
+            confirmation_prompt=True,
+            default="",
+            show_default=False,
+        )
+    made = {
+        "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
+        "ed25519": ed25519.Ed25519PrivateKey.generate,
+        "rsa": lambda: rsa.generate_private_key(public_exponent=65537, key_size=3072),
+    }[kind]()
+    descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(write_private_key(made, password.encode()))
+    public.write_bytes(public_pem(made))
+    note(f"wrote {private} and {public}")

@@ -1,0 +1,90 @@
+"""``trustgate serve``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trustgate import __version__
+from trustgate.cli.main import EXIT_CODES
+from trustgate.cli.output import note
+
+if TYPE_CHECKING:
+    from trustgate.settings import Settings
+    from trustgate.wiring import Server
+
+
+@click.command(epilog=EXIT_CODES)
+@click.option("--data", help="Data directory.  [default: ./trustgate-data]")
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port; 0 takes a free one.  [default: 5080]")
+@click.option("--policy", help="Git work tree, bare repository or URL (with #ref), dir:PATH, or starter.")
+@click.option("--public-url", help="How clients reach the registry, behind a proxy.")
+@click.option("--metrics-port", type=int, help="Prometheus metrics on this port.  [default: none]")
+@click.option(
+    "--scanner", "scanners", multiple=True, help="Scanner adapter; repeatable.  [default: embedded]"
+)
+@click.option("--tls-cert", help="Certificate chain (PEM).")
+@click.option("--tls-key", help="Private key (PEM).")
+@click.option("--sparse-indexes", is_flag=True, default=None, help="Accept manifests with missing content.")
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file.  [default: ./trustgate.toml]")
+def serve(config: Path | None, scanners: tuple[str, ...], **flags: Any) -> None:
+    """Run the registry. Every option can also be set as TRUSTGATE_NAME, or in trustgate.toml.
+
+    \b
+      trustgate serve
+      trustgate serve --policy ./policy --data /var/lib/trustgate --public-url https://registry.example.com
+    """
+    from trustgate.settings import load_settings
+
+    logging.basicConfig(
+        level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    settings = load_settings({**flags, "scanners": scanners or None}, os.environ, config=config)
+    run_server(settings, announce)
+
+
+def run_server(settings: Settings, ready: Any) -> None:
+    """Bind, build, serve; ``ready(server, seconds)`` is called when requests are answered."""
+    from trustgate.api.listen import Listener, bind, run
+    from trustgate.api.metrics import MetricsApp
+    from trustgate.wiring import build
+
+    began = time.monotonic()
+    sock = bind(settings.host, settings.port)
+    settings = replace(settings, port=sock.getsockname()[1])
+    side = bind(settings.host, settings.metrics_port) if settings.metrics_port else None
+    server = build(settings)
+    listeners = [Listener(server.app, sock, settings.tls_cert, settings.tls_key)]
+    if side is not None:
+        listeners.append(Listener(MetricsApp(server.metrics), side))
+    try:
+        run(listeners, on_ready=lambda: ready(server, time.monotonic() - began))
+    finally:
+        server.close()
+
+
+def announce(server: Server, took_s: float) -> None:
+    """What an operator wants to know first."""
+    settings = server.settings
+    host = settings.base_url.partition("://")[2]
+    status = server.reload.status
+    note(
+        f"trustgate {__version__}  ·  data {settings.data}  ·  policy {status.loaded_origin} ({status.summary})"
+    )
+    note(f"  registry   {settings.base_url:<32}  docker push {host}/hello/world:1")
+    if server.setup_code is not None:
+        note("  setup      choose the administrator's password, within 30 minutes, once:")
+        note(f"             {settings.base_url}/setup/{server.setup_code}")
+    if server.password_file.exists():
+        note(f"  admin      admin  ·  password in {server.password_file} (mode 0600)")
+    if not settings.tls_cert and not settings.public_url.startswith("https"):
+        note("  not for production: plain HTTP.   trustgate doctor  tells what to change")
+    note(f"ready in {took_s:.1f} s   (Ctrl-C stops; unfinished uploads are kept)")

@@ -1,0 +1,71 @@
+"""``trustgate why``: the facts of a decision, the same as on its page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from trustgate.cli.main import EXIT_CODES
+from trustgate.cli.output import NO, OK, UNKNOWN, emit_json, mark, printable, styled
+
+_DECISION_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_WORDS = {"allow": ("ALLOWED", "green"), "warn": ("WARN", "yellow"), "deny": ("DENIED", "red")}
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("what", metavar="REF|ID")
+@click.option("--as", "caller", default="", help="Whose pull: robot:NAME or a user (administrators only).")
+@click.option("--server", envvar="TRUSTGATE_SERVER", help="The server; needed for an id only.")
+@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+def why(what: str, caller: str, server: str | None, output: str) -> None:
+    """Explain a decision by its id, or how a pull would be decided now.
+
+    \b
+      trustgate why localhost:5080/shop/old:1 --as robot:prod
+      trustgate why 01JDC7M3Q8Z4T5V6W7X8Y9ABCD --server http://localhost:5080
+    """
+    from trustgate.cli.server import Api
+
+    if _DECISION_ID.fullmatch(what):
+        document = Api(server or "http://localhost:5080").get(f"/api/v1/decisions/{what}")
+    else:
+        host, name = _split(what)
+        query = {"ref": name, **({"as": caller} if caller else {})}
+        document = Api(server or host).get("/api/v1/why", **query)
+    if output == "json":
+        emit_json("why/1", {**document, "schema": "trustgate.why/1"})
+    else:
+        show(document)
+    raise click.exceptions.Exit(1 if document["verdict"] == "deny" else 0)
+
+
+def _split(what: str) -> tuple[str, str]:
+    from trustgate.oci.names import Reference
+    from trustgate.remote.registry import is_loopback
+
+    reference = Reference.parse(what)
+    scheme = "http" if is_loopback(reference.host) else "https"
+    return f"{scheme}://{reference.host}", what.partition("/")[2]
+
+
+def show(document: dict[str, Any]) -> None:
+    """Verdict, rules, evidence, fix."""
+    word, colour = _WORDS[document["verdict"]]
+    tag = f"  (tag {document['tag']})" if document["tag"] else ""
+    digest = document["digest"][:19]
+    click.echo(f"{styled(word, colour)}  {document['repository']}@{digest}{tag}   by {document['caller']}")
+    for rule in document["rules"]:
+        sign = {"pass": OK, "exempt": OK, "fail": NO}.get(rule["outcome"], UNKNOWN)
+        where = f"  [{rule['where']}]" if rule["where"] else ""
+        click.echo(f"  {mark(sign)}  {rule['rule']:<24} {printable(rule['message'])}{where}")
+        for item in rule["violations"][:10]:
+            fixed = f" -> {item['fixed']}" if item["fixed"] else ""
+            text = f"{item['subject']} {item['package']} {item['installed']}{fixed} {item['severity']}"
+            click.echo(f"        {printable(text)} {item['where']}".rstrip())
+    for row in document["evidence"]:
+        click.echo(f"  --  {row['kind']:<24} {row['outcome']}: {printable(row['reason'])}")
+    for fix in dict.fromkeys(r["fix"] for r in document["rules"] if r["fix"] and r["outcome"] != "pass"):
+        click.echo(f"fix: {printable(fix)}")
+    click.echo(f"policy {document['policy_revision'][:24]}   decision {document['id']}")
