@@ -276,6 +276,7 @@ def _routers(
         policy_status=lambda: policy_status(reload),
         policy_reload=lambda: _reload_now(reload, clock, metrics),
         call=call,
+        host=settings.base_url.partition("://")[2],
     )
     return (
         token_router(identity, tokens, call),

@@ -1,4 +1,4 @@
-"""The smallest assembly that is a registry: store, gate, flows and the face, with one user.
+"""The smallest assembly that is a registry (store, gate, flows and the face), and a server for any.
 
 The gate is the real one, under a policy that lets everything through: what is tried here is the protocol.
 """
@@ -24,7 +24,6 @@ from trustgate.api.app import Front, create_site
 from trustgate.api.auth import token_router
 from trustgate.api.registry import Registry
 from trustgate.flows.access import Actor
-from trustgate.flows.accounts import AccountFlow
 from trustgate.flows.admit import Gate, GateLinks
 from trustgate.flows.gather import Gatherer
 from trustgate.flows.identity import Identity
@@ -151,11 +150,6 @@ def assemble(
 
     site = create_site([token_router(identity, tokens, call)], on_start=lambda: None, on_stop=stop)
     return Assembly(Front(registry, site), store, push, pull, gate, pool)
-
-
-def create_admin(store: Store) -> None:
-    """The user above, as an administrator."""
-    AccountFlow(store.accounts, store.projects, SystemClock()).create_user(USER, PASSWORD, is_admin=True)
 
 
 @contextmanager

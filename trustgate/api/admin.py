@@ -1,7 +1,5 @@
 """The JSON API for administrators, ``/api/v1``: accounts, projects, policy, decisions."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -65,6 +63,8 @@ class AdminParts:
     policy_status: Callable[[], Mapping[str, Any]]
     policy_reload: Callable[[], Mapping[str, Any]]
     call: Call
+    host: str
+    """How commands name this registry."""
 
 
 def admin_router(parts: AdminParts) -> APIRouter:
@@ -102,7 +102,7 @@ def admin_router(parts: AdminParts) -> APIRouter:
         record: DecisionRecord | None = await call(lambda: parts.decisions.find(DecisionId(decision)))
         if record is None or not _may_read(found, record):
             raise NotFound(f"there is no decision {decision[:40]!a}")
-        return decision_to_json(record)
+        return decision_to_json(record, host=parts.host)
 
     @router.get("/why", operation_id="explainPull", summary="How a pull would be decided now")
     async def why(
@@ -112,7 +112,7 @@ def admin_router(parts: AdminParts) -> APIRouter:
     ) -> dict[str, Any]:
         asked = await call(lambda: _asked_actor(parts, found, whose))
         record = await call(lambda: parts.explain(ref, asked))
-        return decision_to_json(record)
+        return decision_to_json(record, host=parts.host)
 
     return router
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from trustgate.policy.checks.answer import HOST
 from trustgate.policy.model import RuleResult
 from trustgate.ports import DecisionRecord
 
 SCHEMA = "trustgate.decision/1"
 
 
-def decision_to_json(record: DecisionRecord) -> dict[str, Any]:
-    """Plain JSON values."""
+def decision_to_json(record: DecisionRecord, *, host: str) -> dict[str, Any]:
+    """Plain JSON values; ``host`` is how the reader names this registry in a command."""
     verdict = record.verdict
     request = verdict.request
     return {
@@ -25,14 +26,14 @@ def decision_to_json(record: DecisionRecord) -> dict[str, Any]:
         "digest": str(request.digest),
         "caller": request.caller.name,
         "policy_revision": verdict.policy_revision,
-        "rules": [_rule(result) for result in verdict.results],
+        "rules": [_rule(result, host) for result in verdict.results],
         "evidence": [dict(row) for row in record.evidence],
         "valid_until": verdict.valid_until.isoformat() if verdict.valid_until else None,
         "duration_ms": round(record.duration_ms, 3),
     }
 
 
-def _rule(result: RuleResult) -> dict[str, Any]:
+def _rule(result: RuleResult, host: str) -> dict[str, Any]:
     return {
         "rule": result.rule,
         "kind": result.kind,
@@ -41,7 +42,7 @@ def _rule(result: RuleResult) -> dict[str, Any]:
         "outcome": str(result.outcome),
         "reason": result.reason_code,
         "message": result.message,
-        "fix": result.fix,
+        "fix": result.fix.replace(HOST, f"{host}/"),
         "violations": [
             {
                 "subject": violation.subject,

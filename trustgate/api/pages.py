@@ -55,7 +55,7 @@ def pages_router(
         as_json = decision.endswith(".json") or "application/json" in request.headers.get("accept", "")
         if record is None:
             return _unknown(render, as_json=as_json)
-        document = decision_to_json(record)
+        document = decision_to_json(record, host=base_url(request).partition("://")[2])
         if as_json:
             return JSONResponse(document, headers=_HEADERS)
         against = [rule for rule in document["rules"] if rule["outcome"] in {"fail", "unknown"}]

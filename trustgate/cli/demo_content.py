@@ -27,8 +27,8 @@ defaults:
 exempt:
   - robots: ["robot$ci"]
     actions: [pull]
-    rules: ["prod/signed"]
-    why: who signs must read what is not signed yet
+    rules: ["prod/*"]
+    why: who signs must read what is not signed and not scanned yet
 """,
     "trust/attestors.yaml": """\
 apiVersion: trustgate.dev/v1

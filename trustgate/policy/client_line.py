@@ -60,7 +60,8 @@ def _line(head: str, verdict: Verdict, decision: str, url: str, reference: str) 
     room = MAX_LINE_CHARACTERS - len(tail)
     fix = f"; fix: {_at(against[0].fix, reference)}" if against and against[0].fix else ""
     # The fix is whole or absent: half a command would be worse than the page behind the link.
-    for parts, closing in _layouts([result.message for result in against[:SHOWN_RULES]], fix):
+    messages = list(dict.fromkeys(result.message for result in against[:SHOWN_RULES]))
+    for parts, closing in _layouts(messages, fix):
         line = printable(f"{start}{parts}{closing}", MAX_LINE_CHARACTERS * 2)
         if len(line) <= room:
             return line + tail

@@ -283,9 +283,8 @@ def _insert_refs(connection: Connection, manifest_id: int, push: Push) -> None:
         held = set(connection.execute(statement).scalars())
     for table, digests in ((tables.child_ref, children), (tables.blob_ref, held)):
         mine = select(table.c.digest).where(table.c.manifest_id == manifest_id)
-        fresh = digests - set(
-            connection.execute(mine).scalars()
-        )  # a layer may have come since the first push
+        # pushed again, it may find layers that were missing when it was pushed first
+        fresh = digests - set(connection.execute(mine).scalars())
         if fresh:
             rows = [{"manifest_id": manifest_id, "digest": digest} for digest in sorted(fresh)]
             connection.execute(insert(table), rows)

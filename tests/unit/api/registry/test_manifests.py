@@ -76,6 +76,16 @@ def test_five_mebibytes_are_not_read_on(wire: Wire, announced: bool) -> None:
     assert answer.headers["connection"] == "close"
 
 
+def test_a_manifest_without_an_end_is_answered_before_it_ends(wire: Wire) -> None:
+    head = (
+        f"PUT {MANIFESTS}/endless HTTP/1.1\r\nhost: {wire.host}\r\nauthorization: Basic pusher\r\n"
+        "transfer-encoding: chunked\r\n\r\n"
+    )
+    piece = b"%x\r\n" % (1024 * 1024) + b" " * (1024 * 1024) + b"\r\n"
+    got = wire.raw(head.encode() + piece * 4 + b"1\r\n \r\n", end=False)
+    assert got.startswith(b"HTTP/1.1 413")
+
+
 def test_what_it_points_to_must_be_here(wire: Wire) -> None:
     answer = wire.put("gap", manifest(CONFIG, b"never pushed"))
     assert (answer.status, answer.error["code"]) == (404, "MANIFEST_BLOB_UNKNOWN")
