@@ -114,7 +114,7 @@ def bundle(
     sign: Callable[[Any, bytes], bytes] = signature,
     edit: Edit = unchanged,
 ) -> bytes:
-    """A key-based bundle: ``edit_statement``, ``payload`` and ``payload_type`` are signed, ``edit`` is not."""
+    """A key-based bundle. ``edit_statement``, ``payload``, ``payload_type`` are signed; ``edit`` is not."""
     said = statement(subject)
     edit_statement(said)
     content = as_json(said) if payload is None else payload

@@ -46,7 +46,8 @@ class Settings:
     def base_url(self) -> str:
         """How decisions and tokens name this registry."""
         scheme = "https" if self.tls_cert else "http"
-        name = f"[{self.host}]" if ":" in self.host else self.host
+        name = {"127.0.0.1": "localhost", "::1": "localhost"}.get(self.host, self.host)
+        name = f"[{name}]" if ":" in name else name
         return (self.public_url or f"{scheme}://{name}:{self.port}").rstrip("/")
 
 

@@ -108,7 +108,7 @@ def _server(listener: Listener, *, first: bool) -> uvicorn.Server:
         ws="none",
         lifespan="on" if first else "off",
         access_log=False,
-        log_level="warning",
+        log_level="error",
         server_header=False,
         date_header=True,
         timeout_keep_alive=KEEP_ALIVE_S,

@@ -27,7 +27,8 @@ WRITTEN = write_private_key(KEY, b"secret")
 
 def pem_of(document: object, label: str = "SIGSTORE") -> bytes:
     body = base64.encodebytes(json.dumps(document).encode()).decode()
-    return f"-----BEGIN ENCRYPTED {label} PRIVATE KEY-----\n{body}-----END ENCRYPTED {label} PRIVATE KEY-----\n".encode()
+    name = f"ENCRYPTED {label} PRIVATE KEY"
+    return f"-----BEGIN {name}-----\n{body}-----END {name}-----\n".encode()
 
 
 def document_of(pem: bytes) -> Any:
@@ -69,7 +70,9 @@ def test_the_older_label_and_windows_line_ends_are_read() -> None:
         assert public_pem(read_private_key(pem, b"secret")) == public_pem(KEY)
 
 
-@pytest.mark.parametrize(("kind", "form"), [("p256", "PKCS8"), ("p256", "TraditionalOpenSSL"), ("ed25519", "PKCS8")])
+@pytest.mark.parametrize(
+    ("kind", "form"), [("p256", "PKCS8"), ("p256", "TraditionalOpenSSL"), ("ed25519", "PKCS8")]
+)
 def test_plain_pem_is_read(kind: str, form: str) -> None:
     key = world.key(kind)
     assert public_pem(read_private_key(world.private_pem(key, form), b"")) == public_pem(key)
@@ -138,7 +141,9 @@ def test_a_key_that_could_not_be_verified_is_not_used_to_sign(kind: str) -> None
 
 def test_other_files_are_refused() -> None:
     encrypted = KEY.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"x"),
     )
     for pem in (b"", b"garbage", world.public_pem(KEY), encrypted):
         with pytest.raises(KeyUnreadable, match="not a private key"):
@@ -158,7 +163,9 @@ def test_blank_lines_without_end_cost_no_time() -> None:
 @given(st.binary(max_size=300))
 def test_foreign_bytes_raise_nothing_but_key_unreadable(body: bytes) -> None:
     wrapped = base64.encodebytes(body).decode()
-    pem = f"-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----\n{wrapped}-----END ENCRYPTED COSIGN PRIVATE KEY-----\n"
+    pem = (
+        f"-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----\n{wrapped}-----END ENCRYPTED COSIGN PRIVATE KEY-----\n"
+    )
     for raw in (body, pem.encode()):
         with pytest.raises(KeyUnreadable):
             read_private_key(raw, b"")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +22,9 @@ OTHER = Digest.of(b"other")
 ALICE = world.key()
 
 
-def verdict(candidate: SignatureCandidate, key: Any = ALICE, subject: Digest = SUBJECT) -> tuple[Outcome, str]:
+def verdict(
+    candidate: SignatureCandidate, key: Any = ALICE, subject: Digest = SUBJECT
+) -> tuple[Outcome, str]:
     fact = judge(candidate, subject=subject, attestors=[world.trusted(key)], now=world.NOW)
     assert (fact.identities != ()) == (fact.outcome is Outcome.VERIFIED)
     return fact.outcome, fact.reason
@@ -56,12 +60,28 @@ PAYLOADS: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
     ("no type", lambda d: d["critical"].pop("type"), "critical.type"),
     ("other case of type", critical(type="Cosign container image signature"), "critical.type"),
     ("other digest", critical(image={"docker-manifest-digest": str(OTHER)}), "not about this digest"),
-    ("digest in upper case", critical(image={"docker-manifest-digest": str(SUBJECT).upper()}), "not about this digest"),
+    (
+        "digest in upper case",
+        critical(image={"docker-manifest-digest": str(SUBJECT).upper()}),
+        "not about this digest",
+    ),
     ("digest and more", critical(image={"docker-manifest-digest": f"{SUBJECT} "}), "not about this digest"),
     ("no digest", critical(image={}), "docker-manifest-digest is missing"),
-    ("other spelling", critical(image={"Docker-manifest-digest": str(SUBJECT)}), "docker-manifest-digest is missing"),
-    ("two spellings", critical(image={"Docker-manifest-digest": str(SUBJECT), "docker-manifest-digest": str(SUBJECT)}), "twice"),
-    ("digest is a list", critical(image={"docker-manifest-digest": [str(SUBJECT)]}), "docker-manifest-digest is missing"),
+    (
+        "other spelling",
+        critical(image={"Docker-manifest-digest": str(SUBJECT)}),
+        "docker-manifest-digest is missing",
+    ),
+    (
+        "two spellings",
+        critical(image={"Docker-manifest-digest": str(SUBJECT), "docker-manifest-digest": str(SUBJECT)}),
+        "twice",
+    ),
+    (
+        "digest is a list",
+        critical(image={"docker-manifest-digest": [str(SUBJECT)]}),
+        "docker-manifest-digest is missing",
+    ),
     ("image is text", critical(image=str(SUBJECT)), "not an object"),
     ("no critical", lambda d: d.pop("critical"), "not an object"),
     ("critical in other case", lambda d: d.update(Critical=d.pop("critical")), "not an object"),
@@ -83,7 +103,13 @@ def test_signed_payloads_that_do_not_sign_this(edit: Callable[[dict[str, Any]], 
 
 
 @pytest.mark.parametrize(
-    "edit", [identity(""), critical(identity={}), lambda d: d["critical"].pop("identity"), lambda d: d.update(optional={"by": "ci"})]
+    "edit",
+    [
+        identity(""),
+        critical(identity={}),
+        lambda d: d["critical"].pop("identity"),
+        lambda d: d.update(optional={"by": "ci"}),
+    ],
 )
 def test_what_a_payload_may_leave_out_or_add(edit: Callable[[dict[str, Any]], object]) -> None:
     payload = world.simple_signing(SUBJECT, edit)
@@ -105,7 +131,17 @@ GOOD = world.b64(world.signature(ALICE, world.simple_signing(SUBJECT)))
 
 
 @pytest.mark.parametrize(
-    "text", ["", "****", GOOD[:20] + "\n" + GOOD[20:], GOOD + "\n", " " + GOOD, GOOD + "=", GOOD + "ж", "AAAA" * 1024]
+    "text",
+    [
+        "",
+        "****",
+        GOOD[:20] + "\n" + GOOD[20:],
+        GOOD + "\n",
+        " " + GOOD,
+        GOOD + "=",
+        GOOD + "ж",
+        "AAAA" * 1024,
+    ],
 )
 def test_the_signature_annotation_has_one_spelling(text: str) -> None:
     candidate = world.legacy_candidate(SUBJECT, ALICE, annotations={world.SIGNATURE: text})
@@ -113,12 +149,20 @@ def test_the_signature_annotation_has_one_spelling(text: str) -> None:
     assert (found, "not base64" in reason) == (Outcome.BROKEN, True)
 
 
+def test_spare_bits_of_base64_must_be_zero() -> None:
+    key = world.key("ed25519")  # 64 bytes: the last letter before "==" has four spare bits
+    good = world.legacy_candidate(SUBJECT, key)
+    text = good.annotations[world.SIGNATURE]
+    respelled = text[:-3] + chr(ord(text[-3]) + 1) + "=="
+    assert base64.b64decode(respelled) == base64.b64decode(text)
+    assert verdict(good, key)[0] is Outcome.VERIFIED
+    changed = world.legacy_candidate(SUBJECT, key, annotations={world.SIGNATURE: respelled})
+    assert verdict(changed, key)[0] is Outcome.BROKEN
+
+
 def test_a_layer_without_signature_is_broken() -> None:
-    assert verdict(world.legacy_candidate(SUBJECT, ALICE, annotations={}))[0] is Outcome.VERIFIED
     bare = world.legacy_candidate(SUBJECT, ALICE)
-    found, _ = verdict(world.legacy_candidate(SUBJECT, ALICE, layer=bare.layer, annotations=None, **{}))
-    assert found is Outcome.VERIFIED
-    stripped = world.replace(bare, annotations={})
+    stripped = replace(bare, annotations={})
     assert verdict(stripped)[0] is Outcome.BROKEN
 
 
@@ -146,12 +190,14 @@ def test_the_layer_must_be_simple_signing_and_match_its_bytes() -> None:
 
 
 def test_a_signature_over_other_bytes_is_untrusted() -> None:
-    candidate = world.legacy_candidate(SUBJECT, ALICE, sign=lambda key, content: world.signature(key, content + b" "))
+    candidate = world.legacy_candidate(
+        SUBJECT, ALICE, sign=lambda key, content: world.signature(key, content + b" ")
+    )
     assert verdict(candidate) == (Outcome.UNTRUSTED, "signed by a key that the trust store does not name")
 
 
 def test_a_key_of_a_kind_that_is_not_judged_verifies_nothing() -> None:
     key = world.key("dsa")
-    odd = world.replace(world.trusted(ALICE), public_key=key.public_key())
+    odd = replace(world.trusted(ALICE), public_key=key.public_key())
     fact = judge(world.legacy_candidate(SUBJECT, ALICE), subject=SUBJECT, attestors=[odd], now=world.NOW)
     assert fact.outcome is Outcome.UNTRUSTED

@@ -9,6 +9,8 @@ import pytest
 
 from tests.unit.api.registry.conftest import Open
 from tests.unit.api.registry.rig import REPOSITORY, WAIT_S, Wire
+from trustgate.errors import StorageFull
+from trustgate.flows.push import UploadSession
 from trustgate.oci.digest import Digest
 
 MIB = 1024 * 1024
@@ -174,6 +176,36 @@ def test_two_requests_never_write_one_upload(wire: Wire) -> None:
     assert [answer.status for answer in answers] == [416, 416, 416]
     digest = Digest.of(b"a" * MIB + b"b" * MIB + b"c")
     assert wire.ask("PUT", f"{upload}?digest={digest}").status == 201
+
+
+def test_a_large_body_is_never_held_whole(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, sizes = UploadSession.write, list[int]()
+
+    def write(session: UploadSession, data: bytes) -> None:
+        sizes.append(len(data))
+        real(session, data)
+
+    monkeypatch.setattr(UploadSession, "write", write)
+    wire.blob(b"large" * 2 * MIB)
+    assert sum(sizes) == 10 * MIB
+    assert max(sizes) < 2 * MIB
+
+
+def test_a_full_disk_in_the_middle_keeps_what_was_durable(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = wire.begin()
+    wire.ask("PATCH", upload, body=b"durable")
+
+    def full(*_: object) -> None:
+        raise StorageFull("no space left in /var/lib/secret-place")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UploadSession, "write", full)
+        answer = wire.ask("PATCH", upload, body=b"too much")
+    assert (answer.status, answer.error["code"]) == (507, "UNAVAILABLE")
+    assert wire.offset(upload) == "0-6"
+    assert wire.ask("PUT", f"{upload}?digest={Digest.of(b'durable')}").status == 201
 
 
 def test_a_mount_from_a_named_repository(wire: Wire) -> None:

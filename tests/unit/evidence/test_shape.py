@@ -1,0 +1,213 @@
+"""What a manifest is, by its content: being a signature must not be had for a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests import signing_world as world
+from trustgate.evidence.cosign import candidates_from_bundle_manifest, candidates_from_legacy_manifest
+from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role, SignatureKind
+from trustgate.evidence.shape import (
+    MAX_SIGNATURE_LAYERS,
+    fallback_tag,
+    is_referrers_tag,
+    legacy_signature_tag,
+    role_of,
+    signature_blobs,
+)
+from trustgate.oci import media
+from trustgate.oci.digest import Digest
+
+ALICE = world.key()
+IMAGE = world.image()
+SUBJECT = IMAGE.manifest.descriptor
+BUNDLE = world.bundle(SUBJECT.digest, ALICE)
+LAYER = world.legacy_candidate(SUBJECT.digest, ALICE)
+
+
+def role(artifact: world.Artifact) -> Role:
+    """As a flow does it: only the blobs that were named are handed over."""
+    manifest = artifact.manifest
+    contents = {one.digest: artifact.blobs[one.digest] for one in signature_blobs(manifest)}
+    return role_of(manifest, contents)
+
+
+def test_images_indexes_and_artifacts() -> None:
+    assert role(IMAGE) is Role.IMAGE
+    assert role(world.index(IMAGE)) is Role.INDEX
+    docker = world.image()
+    docker.document |= {"mediaType": media.DOCKER_MANIFEST}
+    docker.document["config"]["mediaType"] = media.DOCKER_CONFIG
+    assert role(docker) is Role.IMAGE
+    chart = world.image()
+    chart.document["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json"
+    assert role(chart) is Role.ARTIFACT
+    assert signature_blobs(IMAGE.manifest) == signature_blobs(chart.manifest) == ()
+
+
+def test_a_bundle_by_referrer_is_a_signature() -> None:
+    made = world.bundle_manifest(SUBJECT, BUNDLE)
+    assert [one.digest for one in signature_blobs(made.manifest)] == [Digest.of(BUNDLE)]
+    assert role(made) is Role.SIGNATURE
+    del made.document["artifactType"]  # clients do not look at it, so neither does this
+    assert role(made) is Role.SIGNATURE
+    attestation = world.bundle(SUBJECT.digest, ALICE, edit_statement=lambda s: s.update(predicateType="x"))
+    assert role(world.bundle_manifest(SUBJECT, attestation)) is Role.SIGNATURE
+
+
+def config(**fields: Any) -> Callable[[world.Artifact], object]:
+    return lambda made: made.document["config"].update(fields)
+
+
+def layer(**fields: Any) -> Callable[[world.Artifact], object]:
+    return lambda made: made.document["layers"][0].update(fields)
+
+
+def two_layers(made: world.Artifact) -> None:
+    made.document["layers"] *= 2
+
+
+def foreign_config(made: world.Artifact) -> None:
+    made.document["config"] = made.add(media.OCI_EMPTY, b"[]")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda made: made.document.pop("subject"),
+        two_layers,
+        lambda made: made.document.update(layers=[]),
+        foreign_config,
+        config(mediaType=media.OCI_CONFIG),
+        config(size=3),
+        layer(mediaType="application/octet-stream"),
+        layer(size=MAX_BUNDLE_BYTES + 1),
+        lambda made: made.document.update(mediaType=media.DOCKER_MANIFEST),
+    ],
+)
+def test_descriptors_that_rule_a_bundle_out(change: Callable[[world.Artifact], object]) -> None:
+    made = world.bundle_manifest(SUBJECT, BUNDLE)
+    change(made)
+    assert signature_blobs(made.manifest) == ()
+    assert role_of(made.manifest, made.blobs) is not Role.SIGNATURE
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"\x1f\x8b a layer",
+        world.bundle(SUBJECT.digest, ALICE, edit=lambda d: d.pop("dsseEnvelope")),
+        world.bundle(SUBJECT.digest, ALICE, edit=lambda d: d.pop("verificationMaterial")),
+        world.bundle(SUBJECT.digest, ALICE, edit=lambda d: d.update(mediaType="text/plain")),
+        world.bundle(SUBJECT.digest, ALICE, edit=lambda d: d.pop("mediaType")),
+        world.bundle(SUBJECT.digest, ALICE, edit=lambda d: d["dsseEnvelope"].pop("payload")),
+        world.bundle(SUBJECT.digest, ALICE, edit=lambda d: d["dsseEnvelope"].pop("payloadType")),
+        world.bundle(SUBJECT.digest, ALICE, edit=lambda d: d["dsseEnvelope"].pop("signatures")),
+    ],
+)
+def test_content_that_is_no_bundle_makes_no_signature(raw: bytes) -> None:
+    assert role(world.bundle_manifest(SUBJECT, raw)) is Role.ARTIFACT
+
+
+def test_without_the_bytes_nothing_is_a_signature() -> None:
+    assert role_of(world.bundle_manifest(SUBJECT, BUNDLE).manifest, {}) is Role.ARTIFACT
+    legacy = world.legacy_manifest(LAYER)
+    config_only = {legacy.manifest.blobs[0].digest: legacy.blobs[legacy.manifest.blobs[0].digest]}
+    assert role_of(legacy.manifest, {}) is Role.IMAGE
+    assert role_of(legacy.manifest, config_only) is Role.IMAGE
+
+
+def test_simple_signing_layers_are_a_signature() -> None:
+    made = world.legacy_manifest(LAYER, world.legacy_candidate(SUBJECT.digest, world.key(name="bob")))
+    assert signature_blobs(made.manifest) == made.manifest.blobs
+    assert role(made) is Role.SIGNATURE
+
+
+def one_layer_of_an_image(made: world.Artifact) -> None:
+    made.document["layers"].append(made.add(media.OCI_LAYER_TAR_GZIP, b"a program"))
+
+
+def too_many(made: world.Artifact) -> None:
+    made.document["layers"] *= MAX_SIGNATURE_LAYERS + 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        one_layer_of_an_image,
+        too_many,
+        lambda made: made.document.update(layers=[]),
+        layer(size=MAX_SIMPLE_SIGNING_BYTES + 1),
+        config(size=64 * 1024 + 1),
+        config(mediaType=media.DOCKER_CONFIG),
+        lambda made: made.document.update(subject=SUBJECT.as_json()),
+        lambda made: made.document.update(mediaType=media.DOCKER_MANIFEST),
+    ],
+)
+def test_descriptors_that_rule_simple_signing_out(change: Callable[[world.Artifact], object]) -> None:
+    made = world.legacy_manifest(LAYER)
+    change(made)
+    assert signature_blobs(made.manifest) == ()
+    assert role_of(made.manifest, made.blobs) is Role.IMAGE
+
+
+def test_exactly_the_most_layers_are_read() -> None:
+    made = world.legacy_manifest(LAYER)
+    made.document["layers"] *= MAX_SIGNATURE_LAYERS
+    assert role(made) is Role.SIGNATURE
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"\x7fELF", world.simple_signing(SUBJECT.digest)[:-1]])
+def test_one_layer_that_is_no_payload_makes_it_an_image(payload: bytes) -> None:
+    bad = world.legacy_candidate(SUBJECT.digest, ALICE, payload=payload)
+    assert role(world.legacy_manifest(LAYER, bad)) is Role.IMAGE
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"#!/bin/sh", b'{"rootfs": {}, "script": "x"}'])
+def test_the_config_must_be_an_image_configuration(raw: bytes) -> None:
+    made = world.legacy_manifest(LAYER)
+    made.document["config"] = made.add(media.OCI_CONFIG, raw)
+    assert role(made) is Role.IMAGE
+
+
+def test_candidates_carry_what_is_judged() -> None:
+    made = world.bundle_manifest(SUBJECT, BUNDLE)
+    (found,) = candidates_from_bundle_manifest(made.manifest, made.blobs)
+    assert found == world.bundle_candidate(
+        SUBJECT.digest, BUNDLE, evidence=made.manifest.digest, layer=made.manifest.layers[0]
+    )
+    legacy = world.legacy_manifest(LAYER, LAYER)
+    candidates = candidates_from_legacy_manifest(legacy.manifest, legacy.blobs)
+    assert [one.kind for one in candidates] == [SignatureKind.COSIGN_LEGACY] * 2
+    assert candidates[0].annotations == LAYER.annotations
+    assert candidates[0].claimed_subject is None
+    assert candidates_from_legacy_manifest(legacy.manifest, {}) == ()
+
+
+def test_tags_by_which_signatures_are_found() -> None:
+    digest, long = Digest.of(b"x"), Digest.of(b"x", "sha512")
+    assert fallback_tag(digest) == f"sha256-{digest.hex}"
+    assert legacy_signature_tag(digest) == f"sha256-{digest.hex}.sig"
+    assert fallback_tag(long) == f"sha512-{long.hex[:64]}"
+    assert legacy_signature_tag(long) is None
+    for tag in (
+        fallback_tag(digest),
+        fallback_tag(long),
+        f"sha256-{digest.hex}.sig",
+        f"sha256-{digest.hex}.att",
+    ):
+        assert is_referrers_tag(tag)
+    for tag in (
+        "v1",
+        "sha256-abc",
+        f"sha256-{digest.hex}.exe",
+        f"x-sha256-{digest.hex}",
+        f"sha256-{digest.hex}\n",
+    ):
+        assert not is_referrers_tag(tag)
