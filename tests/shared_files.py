@@ -15,5 +15,7 @@ def shared(*parts: str) -> Path:
     """A path below ``shared/``; the test is skipped when it is not there."""
     path = ROOT.joinpath(*parts)
     if not path.exists():
-        pytest.skip(f"{path} is not there: set TRUSTGATE_SHARED to the folder that holds fixtures/ and advisories/")
+        pytest.skip(
+            f"{path} is not there: set TRUSTGATE_SHARED to the folder that holds fixtures/ and advisories/"
+        )
     return path

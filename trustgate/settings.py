@@ -1,4 +1,4 @@
-"""What the operator chose, read once and whole: flag, then ``TRUSTGATE_*``, then ``trustgate.toml``, then default.
+"""What the operator chose, read once: flag, then ``TRUSTGATE_*``, then ``trustgate.toml``, then default.
 
 All mistakes are told together, each with the place where it stands. Only ``cli`` and ``wiring`` see this.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -159,13 +160,10 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 def _check_together(settings: Settings, mistakes: list[str]) -> None:
     if (settings.tls_cert is None) != (settings.tls_key is None):
         mistakes.append("tls-cert and tls-key go together")
-    for path in (settings.tls_cert, settings.tls_key):
-        if path is not None and not path.is_file():
-            mistakes.append(f"{path}: there is no such file")
+    named = [path for path in (settings.tls_cert, settings.tls_key) if path is not None]
+    mistakes += [f"{path}: there is no such file" for path in named if not path.is_file()]
 
 
 def _suggestion(name: str, names: set[str]) -> str:
-    from difflib import get_close_matches
-
     close = get_close_matches(name, names, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,6 +1,6 @@
 """Which clients are here, and in which exact version.
 
-    python3 -m tests.clients.catalog
+python3 -m tests.clients.catalog
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def _version(name: str, path: str) -> str:
         module = (Path(__file__).parent / "conformance" / "go.mod").read_text("utf-8")
         found = re.search(r"distribution-spec/conformance (v\S+)", module)
         return found[1] if found else "unknown"
-    done = subprocess.run([path, *VERSION_ARGUMENTS[name]], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        [path, *VERSION_ARGUMENTS[name]], capture_output=True, text=True, check=False, timeout=30
+    )
     found = _NUMBER.search(done.stdout + done.stderr)
     return found[0] if found else "unknown"
 

@@ -74,7 +74,9 @@ GO: tuple[GoTool, ...] = (
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", nargs="*", help="only these Go modules")
     parser.add_argument("--list", action="store_true", help="say what would be installed, and stop")
     arguments = parser.parse_args()
@@ -109,7 +111,10 @@ def install_debian() -> list[str]:
     problems = []
     for package in missing:
         done = _timed(
-            package, [*sudo, apt, "install", "-y", "-qq", "--no-install-recommends", package], ROOT, environment
+            package,
+            [*sudo, apt, "install", "-y", "-qq", "--no-install-recommends", package],
+            ROOT,
+            environment,
         )
         if done:
             problems.append(f"{package}: {done} (try: {command})")
@@ -122,7 +127,9 @@ def build_all(tools: list[GoTool]) -> list[str]:
     if go is None:
         need = f"Go {MIN_GO[0]}.{MIN_GO[1]} or newer (https://go.dev/dl, or golang-go from backports)"
         return [f"{tool.module}: needs {need}" for tool in tools if not _built(tool, "")]
-    version = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout.strip()
+    version = subprocess.run(
+        [go, "env", "GOVERSION"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     BIN.mkdir(parents=True, exist_ok=True)
     STAMPS.mkdir(parents=True, exist_ok=True)
     return [problem for tool in tools if (problem := _build(go, version, tool))]
@@ -162,7 +169,13 @@ def _timed(name: str, command: list[str], folder: Path, environment: dict[str, s
     began = time.monotonic()
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=BUILD_TIMEOUT_S, check=False
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return f"took more than {BUILD_TIMEOUT_S} s"

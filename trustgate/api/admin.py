@@ -87,6 +87,7 @@ def admin_router(parts: AdminParts) -> APIRouter:
 
     router = APIRouter(prefix="/api/v1")
     router.include_router(_accounts_router(parts), dependencies=[Depends(admin)])
+    router.include_router(_changes_router(parts), dependencies=[Depends(admin)])
     router.include_router(_policy_router(parts), dependencies=[Depends(admin)])
 
     @router.get("/version", operation_id="getVersion", summary="Which release this is")
@@ -163,6 +164,12 @@ def _accounts_router(parts: AdminParts) -> APIRouter:
             )
         )
         return {**_account_json(made), "secret": secret}
+
+    return router
+
+
+def _changes_router(parts: AdminParts) -> APIRouter:
+    router, flow, call = APIRouter(), parts.accounts, parts.call
 
     @router.patch("/accounts/{name}", operation_id="changeAccount", summary="Change a user or a robot")
     async def change(name: str, body: AccountChange) -> dict[str, Any]:

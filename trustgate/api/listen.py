@@ -83,7 +83,7 @@ async def _run(listeners: Sequence[Listener], on_ready: Callable[[], None]) -> N
 
 
 async def _when_ready(server: uvicorn.Server, on_ready: Callable[[], None]) -> None:
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has a flag and no event
         await asyncio.sleep(0.005)
     on_ready()
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import click
 
@@ -53,9 +53,8 @@ def demo(once: bool, directory: Path, port: int) -> None:
     began = time.monotonic()
     with _Demo(directory, port) as walk:
         right = walk.run()
-        click.echo(
-            f"Everything lives in {directory}; remove the folder to undo.   total {time.monotonic() - began:.1f} s"
-        )
+        took = f"{time.monotonic() - began:.1f} s"
+        click.echo(f"Everything lives in {directory}; remove the folder to undo.   total {took}")
         if not once:
             walk.leave_running()
     raise click.exceptions.Exit(0 if right else 1)
@@ -79,7 +78,7 @@ class _Demo:
         self._server: subprocess.Popen[bytes] | None = None
         self._step = 0
 
-    def __enter__(self) -> _Demo:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:

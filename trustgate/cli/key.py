@@ -10,6 +10,8 @@ import click
 from trustgate.cli.main import EXIT_CODES
 from trustgate.cli.output import note
 
+RSA_BITS = 3072
+
 
 @click.group()
 def key() -> None:
@@ -35,7 +37,7 @@ def generate(prefix: str, kind: str) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     from trustgate.errors import ConfigInvalid
-    from trustgate.evidence.cosign_key import public_pem, write_private_key
+    from trustgate.evidence.cosign_key import PrivateKey, public_pem, write_private_key
 
     private, public = Path(f"{prefix}.key"), Path(f"{prefix}.pub")
     for path in (private, public):
@@ -50,11 +52,13 @@ def generate(prefix: str, kind: str) -> None:
             default="",
             show_default=False,
         )
-    made = {
-        "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
-        "ed25519": ed25519.Ed25519PrivateKey.generate,
-        "rsa": lambda: rsa.generate_private_key(public_exponent=65537, key_size=3072),
-    }[kind]()
+    made: PrivateKey
+    if kind == "p256":
+        made = ec.generate_private_key(ec.SECP256R1())
+    elif kind == "ed25519":
+        made = ed25519.Ed25519PrivateKey.generate()
+    else:
+        made = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
     descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(write_private_key(made, password.encode()))

@@ -100,7 +100,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception as exc:  # the top of a command
+    except Exception as exc:  # noqa: BLE001 - the top of a command
         code = _failed(exc)
     sys.exit(code if isinstance(code, int) else 0)
 

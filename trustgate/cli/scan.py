@@ -52,10 +52,8 @@ def scan(
 
     place = open_place(image, plain_http=plain_http)
     adapter = scanner(data)
-    reports: list[ScanReport] = []
     with tempfile.TemporaryDirectory(prefix="trustgate-scan-") as folder:
-        for request in _requests(place, Path(folder)):
-            reports.append(scan_manifest(adapter, request))
+        reports = [scan_manifest(adapter, request) for request in _requests(place, Path(folder))]
     if output == "json":
         emit_json("scan/1", {"image": image, "reports": [report_to_json(report) for report in reports]})
     else:

@@ -76,9 +76,8 @@ def announce(server: Server, took_s: float) -> None:
     settings = server.settings
     host = settings.base_url.partition("://")[2]
     status = server.reload.status
-    note(
-        f"trustgate {__version__}  ·  data {settings.data}  ·  policy {status.loaded_origin} ({status.summary})"
-    )
+    policy = f"{status.loaded_origin} ({status.summary})"
+    note(f"trustgate {__version__}  ·  data {settings.data}  ·  policy {policy}")
     note(f"  registry   {settings.base_url:<32}  docker push {host}/hello/world:1")
     if server.setup_code is not None:
         note("  setup      choose the administrator's password, within 30 minutes, once:")

@@ -236,7 +236,7 @@ class _Look:
         if not candidates and not lost:
             return Absent("no signature is attached to it")
         judged = judge_all(
-            candidates[:MAX_SIGNATURE_CANDIDATES],
+            [one for kind in SignatureKind for one in _of(kind, candidates)[:MAX_SIGNATURE_CANDIDATES]],
             subject=digest,
             attestors=self._policies.attestors,
             now=self._now,
@@ -266,10 +266,17 @@ def _lost(stored: StoredManifest, why: str) -> SignatureFact:
     return SignatureFact(kind=kind, evidence=stored.digest, outcome=Outcome.BROKEN, reason=why)
 
 
+def _of(kind: SignatureKind, candidates: list[SignatureCandidate]) -> list[SignatureCandidate]:
+    """Each shape has its own limit, so that a flood of one can't push out the other."""
+    return [candidate for candidate in candidates if candidate.kind is kind]
+
+
 def _unjudged(candidates: list[SignatureCandidate]) -> tuple[SignatureFact, ...]:
     """Not judging some can only lose a yes: rules ask for signatures that are there, never for absence."""
-    rest = candidates[MAX_SIGNATURE_CANDIDATES:]
-    if not rest:
-        return ()
-    reason = f"more than {MAX_SIGNATURE_CANDIDATES} candidates: {len(rest)} or more were not judged"
-    return (SignatureFact(rest[0].kind, rest[0].evidence, Outcome.NOT_UNDERSTOOD, reason),)
+    facts: list[SignatureFact] = []
+    for kind in SignatureKind:
+        rest = _of(kind, candidates)[MAX_SIGNATURE_CANDIDATES:]
+        if rest:
+            reason = f"more than {MAX_SIGNATURE_CANDIDATES} candidates: {len(rest)} or more were not judged"
+            facts.append(SignatureFact(kind, rest[0].evidence, Outcome.NOT_UNDERSTOOD, reason))
+    return tuple(facts)

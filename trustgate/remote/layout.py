@@ -32,16 +32,14 @@ READ_BYTES: Final = 1024 * 1024
 
 
 def parse_layout_reference(text: str) -> tuple[Path, Tag | Digest]:
-    """``oci-layout:DIR:TAG`` or ``oci-layout:DIR@DIGEST``. Raises ``ReferenceInvalid`` and the parse errors."""
+    """``oci-layout:DIR:TAG`` or ``oci-layout:DIR@DIGEST``. Raises ``ReferenceInvalid``, ``DigestInvalid``."""
     rest = text.removeprefix(PREFIX)
     folder, at, digest = rest.partition("@")
     if at:
         return Path(folder), Digest(digest)
     folder, colon, tag = rest.rpartition(":")
     if not colon or not folder:
-        raise ReferenceInvalid(
-            f"{text[:200]!a} names no tag", hint="oci-layout:DIR:TAG or oci-layout:DIR@DIGEST"
-        )
+        raise ReferenceInvalid(f"{text[:200]!a} names no tag", hint="oci-layout:DIR:TAG or @DIGEST")
     return Path(folder), Tag(tag)
 
 

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from trustgate.scanning import DatabaseStatus, ScannerError
 
@@ -26,7 +26,8 @@ CREATE TABLE affected (ecosystem TEXT NOT NULL, name TEXT NOT NULL, id TEXT NOT 
                        PRIMARY KEY (ecosystem, name, id)) WITHOUT ROWID;
 CREATE TABLE alias (alias TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (alias, id)) WITHOUT ROWID;
 CREATE TABLE kev (cve TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE ecosystem (name TEXT PRIMARY KEY, records INTEGER NOT NULL, imported_at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE ecosystem (name TEXT PRIMARY KEY, records INTEGER NOT NULL, imported_at REAL NOT NULL)
+                        WITHOUT ROWID;
 """
 
 
@@ -46,7 +47,7 @@ class AdvisoryDatabase:
         self._path = path
         self._connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
 
-    def __enter__(self) -> AdvisoryDatabase:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -54,7 +55,8 @@ class AdvisoryDatabase:
 
     def advisories_for(self, ecosystem: str, name: str) -> Iterator[Advisory]:
         rows = self._connection.execute(
-            "SELECT a.id, a.body FROM affected f JOIN advisory a ON a.id = f.id WHERE f.ecosystem = ? AND f.name = ?",
+            "SELECT a.id, a.body FROM affected f JOIN advisory a ON a.id = f.id "
+            "WHERE f.ecosystem = ? AND f.name = ?",
             (ecosystem, name),
         )
         for identity, body in rows:
@@ -65,7 +67,8 @@ class AdvisoryDatabase:
         found: dict[str, Advisory] = {}
         for name in (identity, *aliases):
             rows = self._connection.execute(
-                "SELECT id, body FROM advisory WHERE id = ?1 OR id IN (SELECT id FROM alias WHERE alias = ?1) LIMIT 20",
+                "SELECT id, body FROM advisory "
+                "WHERE id = ?1 OR id IN (SELECT id FROM alias WHERE alias = ?1) LIMIT 20",
                 (name,),
             )
             for other, body in rows:
