@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -59,7 +60,7 @@ class DockerDaemon(_Daemon):
         self._daemon = daemon
         self._registry = registry
 
-    def __enter__(self) -> DockerDaemon:
+    def __enter__(self) -> Self:
         command = [
             str(self._daemon),
             "--iptables=false",
@@ -83,7 +84,9 @@ class DockerDaemon(_Daemon):
         return f"unix://{self.run_folder / 'sock'}"
 
     def _answers(self) -> bool:
-        done = subprocess.run([self.client, "version"], env={"DOCKER_HOST": self.host}, capture_output=True, check=False)
+        done = subprocess.run(
+            [self.client, "version"], env={"DOCKER_HOST": self.host}, capture_output=True, check=False
+        )
         return done.returncode == 0
 
 
@@ -95,7 +98,7 @@ class Containerd(_Daemon):
         self.client = client
         self._daemon = daemon
 
-    def __enter__(self) -> Containerd:
+    def __enter__(self) -> Self:
         config = self.folder / "config.toml"
         config.write_text(
             "version = 3\n"

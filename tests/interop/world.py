@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustgate.evidence.cosign_key import PrivateKey, public_pem, write_private_key
 from trustgate.oci import media
@@ -41,7 +41,7 @@ defaults:
 exempt:
   - robots: ["robot$ci"]
     actions: [pull]
-    rules: ["prod/signed"]
+    rules: ["*/signed"]
     why: who signs must read what is not signed yet
 """,
     "trust/attestors.yaml": """\
@@ -49,7 +49,23 @@ apiVersion: trustgate.dev/v1
 kind: TrustStore
 attestors:
   release: {type: cosign-key, key: keys/release.pub}
+  by-p256: {type: cosign-key, key: keys/p256.pub}
+  by-rsa: {type: cosign-key, key: keys/rsa.pub}
+  by-ed25519: {type: cosign-key, key: keys/ed25519.pub, algorithm: ed25519ph}
 """,
+    **{
+        f"policies/{kind}.yaml": f"""\
+apiVersion: trustgate.dev/v1
+kind: Policy
+metadata: {{name: only-{kind}}}
+mode: enforce
+scope: {{actions: [pull], repositories: ["by/{kind}"]}}
+rules:
+  - id: signed
+    contentTrust: {{require: {{attestor: by-{kind}}}}}
+"""
+        for kind in ("p256", "rsa", "ed25519")
+    },
     "policies/prod.yaml": """\
 apiVersion: trustgate.dev/v1
 kind: Policy
@@ -100,7 +116,17 @@ def start_server(data: Path, *arguments: str, port: int = 0) -> Server:
     """Start on a free port and wait until it is ready."""
     port = port or free_port()
     log = data.parent / f"{data.name}.log"
-    command = [sys.executable, "-m", "trustgate", "serve", "--data", str(data), "--port", str(port), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "trustgate",
+        "serve",
+        "--data",
+        str(data),
+        "--port",
+        str(port),
+        *arguments,
+    ]
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=data.parent)
     url = f"http://localhost:{port}"
@@ -119,9 +145,10 @@ def start_server(data: Path, *arguments: str, port: int = 0) -> Server:
     return Server(url, data, process, log, password.read_text().strip() if password.exists() else "")
 
 
-def write_policy(folder: Path, key: PrivateKey, files: Mapping[str, str] = POLICY) -> Path:
-    """A policy folder that trusts ``key`` as ``release``."""
-    for path, text in {**files, "trust/keys/release.pub": public_pem(key).decode()}.items():
+def write_policy(folder: Path, keys: Mapping[str, PrivateKey], files: Mapping[str, str] = POLICY) -> Path:
+    """A policy folder with the public halves of ``keys`` by name."""
+    pems = {f"trust/keys/{name}.pub": public_pem(key).decode() for name, key in keys.items()}
+    for path, text in {**files, **pems}.items():
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
@@ -134,12 +161,14 @@ class World:
 
     server: Server
     folder: Path
-    key: PrivateKey
     configs: dict[str, Path] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
         return self.server.host
+
+    def key(self, name: str, suffix: str = "key") -> Path:
+        return self.folder / f"{name}.{suffix}"
 
     @property
     def key_file(self) -> Path:
@@ -164,9 +193,13 @@ class World:
             "NO_COLOR": "1",
         }
 
-    def run(self, who: str, *command: object, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, who: str, *command: object, check: bool = True, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a client as ``who``."""
-        return run([str(part) for part in command], {**self.environment(who), **extra}, self.folder, check=check)
+        return run(
+            [str(part) for part in command], {**self.environment(who), **extra}, self.folder, check=check
+        )
 
     def trustgate(self, who: str, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
         extra = {"TRUSTGATE_SERVER": self.server.url}
@@ -187,22 +220,39 @@ def run(
         check=False,
     )
     if check and done.returncode != 0:
-        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        raise AssertionError(
+            f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
     return done
 
 
 def make_world(folder: Path) -> World:
     """Server, policy, key, and the accounts ``admin``, ``ci`` (pushes and signs) and ``prod`` (pulls)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    (folder / "release.key").write_bytes(write_private_key(key, b""))
-    (folder / "release.pub").write_bytes(public_pem(key))
-    policy = write_policy(folder / "policy", key)
+    keys: dict[str, PrivateKey] = {
+        "release": ec.generate_private_key(ec.SECP256R1()),
+        "p256": ec.generate_private_key(ec.SECP256R1()),
+        "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+        "ed25519": ed25519.Ed25519PrivateKey.generate(),
+    }
+    for name, key in keys.items():
+        (folder / f"{name}.key").write_bytes(write_private_key(key, b""))
+        (folder / f"{name}.pub").write_bytes(public_pem(key))
+    policy = write_policy(folder / "policy", keys)
     server = start_server(folder / "data", "--policy", f"dir:{policy}")
-    world = World(server, folder, key)
+    world = World(server, folder)
     add_login(world, "admin", "admin", server.admin_password)
     for name, grants in (("ci", "pull,push,delete"), ("prod", "pull")):
         made = world.trustgate(
-            "admin", "robot", "create", name, "--grant", f"shop={grants}", "--grant", f"open={grants}"
+            "admin",
+            "robot",
+            "create",
+            name,
+            "--grant",
+            f"shop={grants}",
+            "--grant",
+            f"open={grants}",
+            "--grant",
+            f"by={grants}",
         )
         add_login(world, name, f"robot${name}", made.stdout.strip())
     return world
@@ -218,7 +268,9 @@ def add_login(world: World, who: str, username: str, secret: str) -> None:
 # --- images --------------------------------------------------------------------------------------
 
 
-def add_image(layout: LayoutSource, tag: str | None, text: str, architecture: str = "amd64") -> tuple[Digest, int]:
+def add_image(
+    layout: LayoutSource, tag: str | None, text: str, architecture: str = "amd64"
+) -> tuple[Digest, int]:
     """A small image with one layer; returns digest and size of its manifest."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -274,7 +326,7 @@ def add_index(layout: LayoutSource, tag: str, text: str) -> Digest:
 GOLDEN = Path(__file__).parent / "golden"
 _DECISION = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{12,64}")
-_TIME = re.compile(r'time="[^"]*"')
+_TIME = re.compile(r"time=(?:\"[^\"]*\"|\S+)")
 _SPACE = re.compile(r"[ \t]+\n")
 
 

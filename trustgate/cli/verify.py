@@ -28,6 +28,7 @@ def _refuse_keyless(_context: click.Context, parameter: click.Parameter, value: 
 @click.command(epilog=EXIT_CODES)
 @click.argument("image")
 @click.option("--key", "keys", multiple=True, type=click.Path(path_type=Path), help="Public key (PEM).")
+@click.option("--ed25519ph", is_flag=True, help="Ed25519 keys sign prehashed, as cosign sign does with them.")
 @click.option("--policy", "policy_source", metavar="SOURCE", help="Policies: a git repository, or dir:PATH.")
 @click.option("--as", "caller", default="anonymous", help="Whose pull, with --policy.")
 @click.option("--insecure-ignore-tlog", type=bool, default=True, help="No log is consulted for keys.")
@@ -37,6 +38,7 @@ def _refuse_keyless(_context: click.Context, parameter: click.Parameter, value: 
 def verify(
     image: str,
     keys: tuple[Path, ...],
+    ed25519ph: bool,
     policy_source: str | None,
     caller: str,
     insecure_ignore_tlog: bool,
@@ -60,7 +62,11 @@ def verify(
     from trustgate.cli.images import open_place
 
     place = open_place(image, plain_http=plain_http)
-    code = _by_keys(place, keys, output) if keys else _by_policy(place, str(policy_source), caller, output)
+    code = (
+        _by_keys(place, keys, ed25519ph, output)
+        if keys
+        else _by_policy(place, str(policy_source), caller, output)
+    )
     raise click.exceptions.Exit(code)
 
 
@@ -68,12 +74,12 @@ for _name in _NOT_YET:
     verify.params.append(click.Option([_name], hidden=True, callback=_refuse_keyless, expose_value=False))
 
 
-def _by_keys(place: Any, keys: tuple[Path, ...], output: str) -> int:
+def _by_keys(place: Any, keys: tuple[Path, ...], prehashed: bool, output: str) -> int:
     from trustgate.cli.sign import read_file
     from trustgate.evidence.keys import attestor
     from trustgate.flows.verify import verify_image
 
-    attestors = [attestor(str(path), read_file(path)) for path in keys]
+    attestors = [attestor(path.name, read_file(path), prehashed=prehashed) for path in keys]
     found = verify_image(place.source, place.target, attestors, now=datetime.now(UTC))
     verified = bool(found.good)
     if output == "json":

@@ -164,7 +164,7 @@ def _weigh(
     candidate: SignatureCandidate, claim: _Claim, attestors: Sequence[Attestor], now: datetime
 ) -> SignatureFact:
     """Verify the claim against every attestor's key; only those inside their time count."""
-    by_key = [one for one in attestors if verifies(one.public_key, claim.signature, claim.signed)]
+    by_key = [one for one in attestors if _is_by(one, claim)]
     in_time = [one for one in by_key if _in_time(one, now)]
     outcome, reason = _outcome(claim, by_key, in_time, attestors)
     fact = _fact(candidate, outcome, reason + (_NOT_JUDGED_TIME if claim.has_unjudged_time else ""))
@@ -195,6 +195,10 @@ def _names(attestors: Sequence[Attestor]) -> str:
     names = list(dict.fromkeys(one.name for one in attestors))
     more = len(names) - _SHOWN_NAMES
     return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _is_by(attestor: Attestor, claim: _Claim) -> bool:
+    return verifies(attestor.public_key, claim.signature, claim.signed, prehashed=attestor.prehashed)
 
 
 def _in_time(attestor: Attestor, now: datetime) -> bool:

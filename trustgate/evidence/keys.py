@@ -82,8 +82,15 @@ def key_id(key: PublicKey) -> str:
 
 
 def attestor(
-    name: str, pem: bytes, *, not_before: datetime | None = None, not_after: datetime | None = None
+    name: str,
+    pem: bytes,
+    *,
+    not_before: datetime | None = None,
+    not_after: datetime | None = None,
+    prehashed: bool = False,
 ) -> Attestor:
     """An attestor known by one key. Raises ``KeyUnreadable``."""
     key = read_public_key(pem)
-    return Attestor(name, key, key_id(key), not_before, not_after)
+    if prehashed and not isinstance(key, ed25519.Ed25519PublicKey):
+        raise KeyUnreadable("Ed25519ph is for Ed25519 keys, and this is another", hint="leave algorithm out")
+    return Attestor(name, key, key_id(key), not_before, not_after, prehashed)

@@ -84,6 +84,8 @@ class Attestor:
     """SHA-256 of the key's SubjectPublicKeyInfo, hex: attestors with one key are one identity."""
     not_before: datetime | None = None
     not_after: datetime | None = None
+    prehashed: bool = False
+    """The key signs as Ed25519ph (RFC 8032): a choice that the trust store writes down, never a guess."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 ECDSA P-256 and P-384 with SHA-256 (ASN.1 DER), RSA PKCS#1 v1.5 with SHA-256, Ed25519 over the bytes
 themselves: what ``cosign verify --key`` accepts without further options (measured with 2.6.2 and 3.1.2).
+``cosign sign`` makes Ed25519ph with an Ed25519 key, which it does not verify itself: a trust store that wants
+those signatures says so for that attestor.
 """
 
 from __future__ import annotations
@@ -13,14 +15,23 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from nacl.bindings import (
+    crypto_sign_BYTES,
+    crypto_sign_ed25519ph_final_verify,
+    crypto_sign_ed25519ph_state,
+    crypto_sign_ed25519ph_update,
+)
+from nacl.exceptions import BadSignatureError
 
 from trustgate.evidence.cosign_key import PrivateKey
 
 MAX_SIGNATURE_BYTES = 2048
 
 
-def verifies(key: PublicKeyTypes, signature: bytes, content: bytes) -> bool:
-    """Whether ``signature`` over ``content`` is by ``key``."""
+def verifies(key: PublicKeyTypes, signature: bytes, content: bytes, *, prehashed: bool = False) -> bool:
+    """Whether ``signature`` over ``content`` is by ``key``; ``prehashed`` asks for Ed25519ph instead."""
+    if prehashed:
+        return isinstance(key, ed25519.Ed25519PublicKey) and _verifies_prehashed(key, signature, content)
     try:
         match key:
             case ec.EllipticCurvePublicKey():
@@ -34,6 +45,18 @@ def verifies(key: PublicKeyTypes, signature: bytes, content: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def _verifies_prehashed(key: ed25519.Ed25519PublicKey, signature: bytes, content: bytes) -> bool:
+    """RFC 8032, Ed25519ph without a context: what ``cosign sign`` makes with an Ed25519 key (3.1.2)."""
+    if len(signature) != crypto_sign_BYTES:
+        return False
+    state = crypto_sign_ed25519ph_state()
+    crypto_sign_ed25519ph_update(state, content)
+    try:
+        return bool(crypto_sign_ed25519ph_final_verify(state, signature, key.public_bytes_raw()))
+    except BadSignatureError:
+        return False
 
 
 def sign(key: PrivateKey, content: bytes) -> bytes:

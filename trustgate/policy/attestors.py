@@ -59,7 +59,13 @@ def _attestor(
         )
     try:
         pem = _pem(entry.key, document.path, files)
-        return attestor(name, pem, not_before=entry.not_before, not_after=entry.not_after)
+        return attestor(
+            name,
+            pem,
+            not_before=entry.not_before,
+            not_after=entry.not_after,
+            prehashed=entry.algorithm == "ed25519ph",
+        )
     except KeyUnreadable as exc:
         problems.trust_incomplete = True
         hint = f" ({exc.hint})" if exc.hint else ""

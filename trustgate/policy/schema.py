@@ -264,6 +264,7 @@ class AttestorEntry(Strict):
         word("cosign-key", later=("keyless", "notation", "notary-v1", "gpg", "tuf", "x509", "kms")),
     ]
     key: Text
+    algorithm: Annotated[Literal["ed25519ph"] | None, word("ed25519ph")] = None
     not_before: Moment | None = None
     not_after: Moment | None = None
     later = frozenset(
