@@ -30,6 +30,7 @@ HEAVY = (
     "cryptography",
 )
 ALLOWED_ROOTS = {
+    "YamlRefused",
     "ClientGone",
     "GlobInvalid",
     "LayerProblem",
