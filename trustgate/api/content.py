@@ -15,13 +15,13 @@ from trustgate.api.hot import PROOF, Proof
 from trustgate.api.paths import Route
 from trustgate.errors import InvalidInput, ManifestUnknown, NameUnknown
 from trustgate.flows.admit import Admission
-from trustgate.flows.pull import PullFlow, Served
+from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import MAX_MANIFEST_BYTES
 from trustgate.oci.names import RepositoryName, Tag, tag_or_digest
-from trustgate.policy.model import VerdictKind
+from trustgate.policy.model import Verdict, VerdictKind
 
 T = TypeVar("T")
 
@@ -60,7 +60,8 @@ class Content:
         if _matches(exchange.header("if-none-match"), stored.digest):
             await exchange.reply(304, headers)
             return
-        _leave_proof(exchange, served)
+        if served.admission is not None:
+            _leave_proof(exchange, served.admission.verdict)
         await exchange.reply(200, headers, stored.raw)
 
     async def put_manifest(self, exchange: Exchange, found: Route) -> None:
@@ -96,6 +97,8 @@ class Content:
         served = await self._call(
             lambda: self._pull.blob(name, digest, exchange.actor, head=exchange.is_head)
         )
+        if served.judged:
+            _leave_proof(exchange, served.verdict)
         await send_blob(exchange, served, self._pool)
 
     async def delete_blob(self, exchange: Exchange, found: Route) -> None:
@@ -171,11 +174,12 @@ def _warning(admission: Admission | None) -> list[tuple[str, str]]:
     return headers
 
 
-def _leave_proof(exchange: Exchange, served: Served) -> None:
+def _leave_proof(exchange: Exchange, verdict: Verdict | None) -> None:
     """Tell the fast path that this very answer may be given again, and what it rests on."""
     proofs = exchange.scope.get(PROOF)
-    verdict = served.admission.verdict if served.admission else None
-    if proofs is not None and verdict and verdict.kind is VerdictKind.ALLOW and verdict.cacheable:
+    if proofs is None:
+        return
+    if verdict is None or (verdict.kind is VerdictKind.ALLOW and verdict.cacheable):
         proofs.append(Proof(verdict, exchange.actor.valid_until))
 
 

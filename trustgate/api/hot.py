@@ -8,6 +8,7 @@ presented, byte for byte: nobody gets an answer that was given to somebody else.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ PROOF: Final = "trustgate.proof"
 """Where the application leaves its ``Proof``: a list in the ASGI scope."""
 
 _CONDITIONS = frozenset({b"if-none-match", b"if-match", b"range", b"if-range", b"if-modified-since"})
+_CONTENT = re.compile(rb"/(?:manifests/[^/]+|blobs/sha(?:256|512):[0-9a-f]+)\Z")
 _Key = tuple[str, bytes, bytes]
 
 
@@ -39,9 +41,14 @@ _Key = tuple[str, bytes, bytes]
 class Proof:
     """What an allowing answer rests on, beside the revisions: its verdict, and two moments."""
 
-    verdict: Verdict
+    verdict: Verdict | None
+    """``None`` where no rule could have refused."""
     credential_until: datetime | None
     """When the presented credential expires; ``None`` for nobody's or for one that does not."""
+
+    @property
+    def verdict_until(self) -> datetime | None:
+        return self.verdict.valid_until if self.verdict else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +61,12 @@ class _Entry:
     until: datetime | None
     at: datetime
     at_monotonic: float
-    verdict: Verdict = field(repr=False)
+    verdict: Verdict | None = field(repr=False)
     size: int
 
 
 class HotPath:
-    """``app`` with a memory for manifest pulls."""
+    """``app`` with a memory for pulls of manifests and small blobs."""
 
     def __init__(
         self,
@@ -85,7 +92,8 @@ class HotPath:
             return
         entry = self._entries.get(key)
         if entry is not None and self._fresh(entry):
-            self._observe(entry.verdict, 0.0, True)
+            if entry.verdict is not None:
+                self._observe(entry.verdict, 0.0, True)
             await send(entry.start)
             await send(entry.body)
             return
@@ -128,7 +136,7 @@ class HotPath:
             repository=repository,
             vector=vector,
             policies=policies,
-            until=_earliest(proofs[0].verdict.valid_until, proofs[0].credential_until),
+            until=_earliest(proofs[0].verdict_until, proofs[0].credential_until),
             at=at,
             at_monotonic=at_monotonic,
             verdict=proofs[0].verdict,
@@ -157,7 +165,7 @@ def _key(scope: Scope) -> _Key | None:
         return None
     method: str = scope["method"]
     path: bytes = scope["raw_path"]
-    if (method not in {"GET", "HEAD"}) or not path.startswith(b"/v2/") or b"/manifests/" not in path:
+    if (method not in {"GET", "HEAD"}) or not path.startswith(b"/v2/") or _CONTENT.search(path) is None:
         return None
     credential = b""
     for name, value in scope["headers"]:
@@ -171,7 +179,8 @@ def _key(scope: Scope) -> _Key | None:
 
 
 def _repository(path: bytes) -> str:
-    return path[len(b"/v2/") :].rpartition(b"/manifests/")[0].decode("latin-1")
+    found = _CONTENT.search(path)
+    return path[len(b"/v2/") : found.start() if found else None].decode("latin-1")
 
 
 def _whole(seen: list[Message]) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from trustgate.api.http_protocol import RegistryProtocol
 from trustgate.errors import ConfigInvalid
 
 BACKLOG = 2048
@@ -104,7 +105,7 @@ def _server(listener: Listener, *, first: bool) -> uvicorn.Server:
     config = uvicorn.Config(
         listener.app,
         loop="uvloop",
-        http="httptools",
+        http=RegistryProtocol,
         ws="none",
         lifespan="on" if first else "off",
         access_log=False,

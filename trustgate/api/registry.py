@@ -22,6 +22,7 @@ from trustgate.api.exchange import (
     header,
     send_reply,
 )
+from trustgate.api.http_protocol import SET_REASON
 from trustgate.api.paths import Route, query, route
 from trustgate.api.uploads import UploadRoutes
 from trustgate.errors import Forbidden, TooManyAttempts, TrustgateError, Unauthorized, Unsupported
@@ -135,6 +136,7 @@ class Registry:
         if isinstance(error, TooManyAttempts):
             headers.append(("retry-after", str(error.retry_after_s)))
         if isinstance(error, Refused):
+            _name_reason(scope, error)
             headers += decision_headers(error.decision, error.link)
         if status >= 500:
             log.error("%s %s: %s", scope["method"], scope["path"], error.message)
@@ -215,6 +217,13 @@ def _wanted(found: Route, method: str) -> str:
 def _source(scope: Scope) -> str:
     client = scope.get("client")
     return client[0] if client else ""
+
+
+def _name_reason(scope: Scope, error: Refused) -> None:
+    """On the status line too, where the server can: some clients show nothing else."""
+    set_reason = scope.get("extensions", {}).get(SET_REASON)
+    if set_reason is not None and error.reason_phrase:
+        set_reason(error.reason_phrase)
 
 
 def decision_headers(decision: str, link: str) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from trustgate.ports import Upload, UploadId
 
 T = TypeVar("T")
 
-GATHER_BYTES = 1024 * 1024
+GATHER_BYTES = 512 * 1024
 """Body bytes gathered before they go to a thread for hashing and writing."""
 _CONTENT_RANGE = re.compile(r"(?:bytes )?(\d{1,18})-(\d{1,18})(?:/(?:\d+|\*))?")
 
@@ -115,24 +115,24 @@ class UploadRoutes:
 
     async def _pump(self, exchange: Exchange, session: UploadSession) -> None:
         """Body to store, in pieces that are worth a thread; the next one arrives while one is written."""
-        gathered = bytearray()
+        gathered: bytes | bytearray = b""
         writing: asyncio.Future[None] | None = None
         more = True
         try:
             while more:
                 piece, more = await exchange.body_chunk()
-                gathered += piece
+                gathered = bytearray(gathered) + piece if gathered else piece  # a large piece is not copied
                 if len(gathered) >= GATHER_BYTES:
                     if writing is not None:
                         await writing
-                    writing, gathered = self._write(session, gathered), bytearray()
+                    writing, gathered = self._write(session, gathered), b""
         finally:  # what has arrived is kept, also when the client goes away
             if writing is not None:
                 await writing
             if gathered:
                 await self._write(session, gathered)
 
-    def _write(self, session: UploadSession, gathered: bytearray) -> asyncio.Future[None]:
+    def _write(self, session: UploadSession, gathered: bytes | bytearray) -> asyncio.Future[None]:
         return asyncio.get_running_loop().run_in_executor(self._pool, session.write, gathered)
 
 

@@ -103,6 +103,7 @@ class Gate:
         self._observe = observe
         self._saving = Lock()
         self.cache = VerdictCache(clock)
+        self._blob_cache = VerdictCache(clock)  # apart: a blob's digest may be a manifest's too
 
     # --- questions -------------------------------------------------------------------------------
 
@@ -111,19 +112,32 @@ class Gate:
         request = Request(Action.PULL, manifest.repository, manifest.digest, actor.caller, tag)
         return self._answer(self._judge(request, manifest.role))
 
-    def blob(self, repository: RepositoryName, digest: Digest, actor: Actor) -> None:
-        """May ``actor`` have this blob? Yes when a manifest admitted for them here reaches it."""
-        if not self._policies().gates_pulls_of(repository):
-            return
-        refused = self._reach(repository, digest, actor, Action.PULL)
-        if refused is not None:
-            self._answer(refused)
+    def blob(self, repository: RepositoryName, digest: Digest, actor: Actor) -> Verdict | None:
+        """May ``actor`` have this blob? Yes when a manifest admitted for them here reaches it.
+
+        Returns the verdict on that manifest; ``None`` when no rule could refuse any pull from here.
+        """
+        key = CacheKey(Action.PULL, repository, digest, None, actor.caller)
+        vector = self._freshness.vector(repository)  # before the evidence, as ever
+        policies = self._policies()
+        if not policies.gates_pulls_of(repository):
+            return None
+        kept = self._blob_cache.get(key, vector, policies)
+        if kept is not None:
+            return kept.verdict
+        judged = self._reach(Action.PULL, repository, digest, actor)
+        if judged.verdict.allowed and judged.verdict.cacheable:
+            self._blob_cache.put(key, vector, policies, judged)
+        if not judged.verdict.allowed:
+            self._answer(judged)
+        return judged.verdict
 
     def mount(self, source: RepositoryName, digest: Digest, actor: Actor) -> bool:
         """May ``actor`` take this blob out of ``source``? A no is no refusal: the client uploads instead."""
         if not self._policies().gates_pulls_of(source):
             return True
-        return self._reach(source, digest, actor, Action.PULL, Action.MOUNT) is None
+        both = (Action.PULL, Action.MOUNT)
+        return all(self._reach(action, source, digest, actor).verdict.allowed for action in both)
 
     def referrers(
         self, repository: RepositoryName, found: Sequence[StoredManifest], actor: Actor
@@ -160,20 +174,15 @@ class Gate:
 
     # --- answers ---------------------------------------------------------------------------------
 
-    def _reach(
-        self, repository: RepositoryName, digest: Digest, actor: Actor, *actions: Action
-    ) -> Judged | None:
-        """``None`` when a manifest that this caller may have reaches the blob; else the refusal."""
+    def _reach(self, action: Action, repository: RepositoryName, digest: Digest, actor: Actor) -> Judged:
+        """The first yes of a manifest that points to the blob; else the first no."""
         refused: Judged | None = None
-        for action in actions:
-            for request, role in self._ways_to(action, repository, digest, actor):
-                judged = self._judge(request, role)
-                if judged.verdict.allowed:
-                    break
-                refused = refused or judged
-            else:
-                return refused or self._unreachable(Request(action, repository, digest, actor.caller))
-        return None
+        for request, role in self._ways_to(action, repository, digest, actor):
+            judged = self._judge(request, role)
+            if judged.verdict.allowed:
+                return judged
+            refused = refused or judged
+        return refused or self._unreachable(Request(action, repository, digest, actor.caller))
 
     def _ways_to(
         self, action: Action, repository: RepositoryName, digest: Digest, actor: Actor

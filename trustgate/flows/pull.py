@@ -11,6 +11,7 @@ from trustgate.flows.admit import Admission, Gate
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
+from trustgate.policy.model import Verdict
 from trustgate.ports import Blobs, BlobStore, Manifests, StoredBlob, StoredManifest
 
 MAX_REFERRERS = 1000
@@ -27,10 +28,13 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class ServedBlob:
-    """A blob that may go out, and where its bytes are."""
+    """A blob that may go out, and where its bytes are. ``verdict`` as ``Gate.blob`` gives it."""
 
     blob: StoredBlob
     path: Path
+    judged: bool = False
+    """Whether the gate was asked: not for a HEAD by someone who may push here."""
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,11 @@ class PullFlow:
         blob = self._blobs.find(repository, digest)
         if blob is None:
             raise BlobUnknown(f"there is no blob {digest} in {repository}")
-        if not (head and actor.may("push", repository)):
-            self._gate.blob(repository, digest, actor)
-        return ServedBlob(blob, self._blob_store.path(blob.key))
+        path = self._blob_store.path(blob.key)
+        if head and actor.may("push", repository):
+            return ServedBlob(blob, path)
+        verdict = self._gate.blob(repository, digest, actor)
+        return ServedBlob(blob, path, judged=True, verdict=verdict)
 
     def referrers(
         self, repository: RepositoryName, subject: Digest, actor: Actor, *, artifact_type: str, after: str
