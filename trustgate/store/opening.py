@@ -64,9 +64,13 @@ def open_store(directory: Path, clock: Clock) -> Store:
         raise
     freshness = SqlFreshness(database)
 
+    locks = [lock]
+
     def close() -> None:
-        database.close()
-        os.close(lock)
+        """Once is enough, twice is harmless."""
+        while locks:
+            database.close()
+            os.close(locks.pop())
 
     def check() -> None:
         database.read(lambda connection: connection.exec_driver_sql("SELECT 1").first())
