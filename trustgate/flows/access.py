@@ -42,9 +42,9 @@ class Actor:
 
     def may(self, permission: Permission, repository: str) -> bool:
         """Whether this credential allows it on ``repository``."""
-        if self.scope is not None:
-            return permission in self.scope.get(repository, frozenset())
-        return permission in permissions_on(self, repository)
+        if self.scope is not None and permission not in self.scope.get(repository, frozenset()):
+            return False
+        return permission in permissions_on(self, repository)  # a token never outlives its account's right
 
 
 def permissions_on(actor: Actor, repository: str) -> frozenset[Permission]:
