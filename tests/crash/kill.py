@@ -135,6 +135,8 @@ class Pusher:
             answer.read()
         except (OSError, http.client.HTTPException) as exc:
             raise Killed from exc
+        finally:
+            connection.close()
         if answer.status >= 300:
             raise AssertionError(f"{method} {path}: {answer.status}")
         return answer
