@@ -1,0 +1,70 @@
+"""Reports: what counts as covered, and that they come back as they were kept."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trustgate.evidence.report_json import report_from_json, report_to_json
+from trustgate.evidence.scan_report import Coverage, Finding, Package, ScanReport, ScanStatus, Severity
+from trustgate.oci.digest import Digest
+
+_TEXT = st.text(max_size=12)
+_TIMES = st.none() | st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC))
+_PACKAGES = st.builds(Package, *[_TEXT] * 8)
+_FINDINGS = st.builds(
+    Finding,
+    vulnerability=_TEXT,
+    aliases=st.tuples(_TEXT),
+    package=_PACKAGES,
+    severity=st.sampled_from(Severity),
+    score=st.none() | st.floats(0, 10),
+    fixed_versions=st.tuples() | st.tuples(_TEXT),
+    title=_TEXT,
+    url=_TEXT,
+    known_exploited=st.booleans(),
+    undetermined=st.booleans(),
+)
+_REPORTS = st.builds(
+    ScanReport,
+    scanner=_TEXT,
+    scanner_version=_TEXT,
+    subject=st.just(Digest.of(b"x")),
+    scanned_at=st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC)),
+    status=st.sampled_from(ScanStatus),
+    reason=_TEXT,
+    database=_TEXT,
+    database_at=_TIMES,
+    os=_TEXT,
+    packages=st.lists(_PACKAGES, max_size=3).map(tuple),
+    findings=st.lists(_FINDINGS, max_size=3).map(tuple),
+    coverage=st.lists(st.builds(Coverage, _TEXT, st.integers(), st.booleans(), _TIMES), max_size=3).map(
+        tuple
+    ),
+)
+
+
+@given(_REPORTS)
+def test_there_and_back(report: ScanReport) -> None:
+    assert report_from_json(report_to_json(report)) == report
+
+
+@given(_REPORTS)
+def test_another_schema_is_refused(report: ScanReport) -> None:
+    with pytest.raises(ValueError, match="schema"):
+        report_from_json({**report_to_json(report), "schema": 2})
+
+
+@given(_REPORTS)
+def test_covered_needs_packages_and_every_ecosystem(report: ScanReport) -> None:
+    assert report.covered == (bool(report.packages) and all(part.covered for part in report.coverage))
+
+
+def test_ranks_and_fixes() -> None:
+    assert Severity.CRITICAL.rank > Severity.HIGH.rank > Severity.NONE.rank > Severity.UNKNOWN.rank
+    package = Package("x", "1", "PyPI", "pkg:pypi/x@1")
+    finding = Finding("CVE-1", (), package, Severity.LOW, None, ())
+    assert not finding.fixable
