@@ -115,9 +115,10 @@ def survives(mutant: Mutant, tests: tuple[str, ...], copies: Copies) -> bool:
         done = subprocess.run(
             command, cwd=copy, env=environment, capture_output=True, timeout=TIMEOUT_S, check=False
         )
-        return done.returncode == 0
     except subprocess.TimeoutExpired:
         return False
+    else:
+        return done.returncode == 0
     finally:
         target.write_text(original, "utf-8")
 

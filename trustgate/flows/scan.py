@@ -7,11 +7,12 @@ scanner that fails leaves a report that says so; the last good one stays in forc
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
-from typing import Final
+from typing import Final, Self
 
 from trustgate.errors import TrustgateError
 from trustgate.evidence.model import Role
@@ -30,6 +31,8 @@ POLL_S: Final = 1.0
 MAX_REPORT_BYTES: Final = 32 * 1024 * 1024
 FIRST_RETRY: Final = timedelta(seconds=20)
 RESCAN_PAGE: Final = 500
+PASSING_KINDS: Final = frozenset({"timeout", "crash"})
+"""Kinds of ``ScannerError`` after which a scan is tried again."""
 
 log = logging.getLogger("trustgate.scan")
 
@@ -42,16 +45,31 @@ def scan_jobs_for(manifest: Manifest, role: Role, repository: RepositoryName) ->
 def scan_job(repository: RepositoryName, digest: Digest) -> NewJob:
     """One digest, scanned with the bytes that one repository holds."""
     payload = {"repository": str(repository), "digest": str(digest)}
-    return NewJob(KIND, payload, dedupe=f"{KIND}:{digest}")
+    return NewJob(KIND, payload, dedupe=f"{KIND}:{repository}:{digest}")
 
 
 def scan_manifest(scanner: Scanner, request: ScanRequest) -> ScanReport:
     """Run one scanner; a failure becomes a report that says so."""
+    return _attempt(scanner, request).report
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    report: ScanReport
+    may_pass: bool
+    """It failed in a way that another attempt may not: time and crashes, not limits and broken input."""
+
+
+def _attempt(scanner: Scanner, request: ScanRequest) -> _Attempt:
+    """The top of a scan: an adapter is foreign code, and whatever it raises is evidence of a failed scan."""
     try:
-        return scanner.scan(request)
+        return _Attempt(scanner.scan(request), may_pass=False)
     except ScannerError as exc:
         log.warning("%s failed on %s: %s (%s)", scanner.name, request.manifest.digest, exc, exc.kind)
-        return _failed(scanner, request, f"{exc.kind}: {exc}")
+        return _Attempt(_failed(scanner, request, f"{exc.kind}: {exc}"), exc.kind in PASSING_KINDS)
+    except Exception as exc:
+        log.exception("%s failed on %s in a way that its page forbids", scanner.name, request.manifest.digest)
+        return _Attempt(_failed(scanner, request, f"crash: {type(exc).__name__}"), may_pass=True)
 
 
 class ScanFlow:
@@ -83,8 +101,11 @@ class ScanFlow:
         job = self._jobs.claim(owner=owner, lease_s=LEASE_S, now=self._clock.now())
         if job is None:
             return False
-        with _Heart(self._jobs, job, self._clock):
-            self._run(job)
+        if job.kind != KIND:
+            self._jobs.fail(job, f"nobody here runs {job.kind!r} jobs", retry_at=None, now=self._clock.now())
+            return True
+        with _Heart(self._jobs, job, self._clock) as heart:
+            self._run(job, heart)
         return True
 
     def rescan_all(self) -> int:
@@ -95,11 +116,29 @@ class ScanFlow:
             after, number = page[-1][1], number + len(page)
         return number
 
+    def rescan_stale(self) -> int:
+        """Enqueue the images without a report of each scanner's advisories as they are now: what changed
+        while nobody looked. Returns how many."""
+        generations = {scanner.name: scanner.generation() for scanner in self._scanners}
+        after, number = "", 0
+        while page := self._reports.subjects(limit=RESCAN_PAGE, after=after):
+            stale = [subject for subject in page if self._is_stale(subject[1], generations)]
+            self._jobs.enqueue([scan_job(*subject) for subject in stale], at=self._clock.now())
+            after, number = page[-1][1], number + len(stale)
+        return number
+
     def generations(self) -> tuple[str, ...]:
         """Which advisories the scanners use now."""
         return tuple(scanner.generation() for scanner in self._scanners)
 
-    def _run(self, job: Job) -> None:
+    def _is_stale(self, digest: Digest, generations: Mapping[str, str]) -> bool:
+        reports = {report.scanner: report for report in self._reports.find(digest)}
+        return any(
+            name not in reports or _is_outdated(reports[name], generation)
+            for name, generation in generations.items()
+        )
+
+    def _run(self, job: Job, heart: _Heart) -> None:
         try:
             request = self._request(job)
         except TrustgateError as exc:
@@ -108,18 +147,20 @@ class ScanFlow:
         if request is None:
             self._jobs.finish(job, now=self._clock.now())  # deleted meanwhile: nothing to scan
             return
-        reports = [scan_manifest(scanner, request) for scanner in self._scanners]
-        for report in reports:
-            self._observe(report.scanner, str(report.status))
-        failed = [report for report in reports if report.status is ScanStatus.FAILED]
-        last = job.attempt >= job.max_attempts
-        for report in reports[:-1]:
-            self._reports.save(report, finishing=None)
-        if failed and not last:
-            self._reports.save(reports[-1], finishing=None)
-            self._give_up(job, failed[0].reason)
+        attempts = [_attempt(scanner, request) for scanner in self._scanners]
+        if heart.lost:
+            return  # another worker has the job now: its report counts
+        for attempt in attempts:
+            self._observe(attempt.report.scanner, str(attempt.report.status))
+        *others, final = attempts
+        for attempt in others:
+            self._reports.save(attempt.report, finishing=None)
+        passing = [attempt for attempt in attempts if attempt.may_pass]
+        if passing and job.attempt < job.max_attempts:
+            self._reports.save(final.report, finishing=None)
+            self._give_up(job, passing[0].report.reason)
         else:
-            self._reports.save(reports[-1], finishing=job)
+            self._reports.save(final.report, finishing=job)
 
     def _give_up(self, job: Job, why: str) -> None:
         now = self._clock.now()
@@ -163,10 +204,13 @@ class _Heart:
         self._job = job
         self._clock = clock
         self._stop = Event()
+        self.lost = False
+        """Someone else holds the job by now."""
         self._thread = Thread(target=self._beat, name=f"lease-of-job-{job.id}", daemon=True)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
     def __exit__(self, *_exc: object) -> None:
         self._stop.set()
@@ -176,6 +220,7 @@ class _Heart:
         while not self._stop.wait(BEAT_S):
             try:
                 if not self._jobs.beat(self._job, lease_s=LEASE_S, now=self._clock.now()):
+                    self.lost = True
                     return
             except TrustgateError as exc:
                 log.warning("the lease of job %s could not be renewed: %s", self._job.id, exc.message)
@@ -208,25 +253,46 @@ class Worker:
             self._thread.join(timeout=5)
 
     def _work(self) -> None:
+        self._guarded(self._catch_up)
         while not self._stop.is_set():
-            try:
-                busy = self._flow.run_next(self._owner)
-                self._follow_advisories()
-            except TrustgateError as exc:
-                log.error("scan worker: %s", exc.message)  # noqa: TRY400 - the message says it all
-                busy = False
-            except Exception:
-                log.exception("a scan job failed in a way that nobody foresaw")
-                busy = False
-            if not busy:
+            if not self._guarded(self._turn):
                 self._woken.wait(POLL_S)
                 self._woken.clear()
+
+    def _guarded(self, step: Callable[[], bool]) -> bool:
+        """The top of everything that this thread does: it must not die of one job."""
+        try:
+            return step()
+        except TrustgateError as exc:
+            log.error("scan worker: %s", exc.message)  # noqa: TRY400 - the message says it all
+        except Exception:
+            log.exception("a scan job failed in a way that nobody foresaw")
+        return False
+
+    def _turn(self) -> bool:
+        busy = self._flow.run_next(self._owner)
+        self._follow_advisories()
+        return busy
+
+    def _catch_up(self) -> bool:
+        """Advisories may have been imported, and scanners enabled, while the server was down."""
+        number = self._flow.rescan_stale()
+        if number:
+            log.info("%d images have no report of the present advisories: queued", number)
+        return number > 0
 
     def _follow_advisories(self) -> None:
         now = self._flow.generations()
         if now != self._generations:
             self._generations = now
             log.info("advisories changed to %s: %d images queued", ", ".join(now), self._flow.rescan_all())
+
+
+def _is_outdated(report: ScanReport, generation: str) -> bool:
+    """A failed scan is worth another try; what a scanner does not read stays so with any advisories."""
+    if report.status is ScanStatus.UNSUPPORTED:
+        return False
+    return report.status is ScanStatus.FAILED or report.database != generation
 
 
 def _failed(scanner: Scanner, request: ScanRequest, reason: str) -> ScanReport:

@@ -6,34 +6,50 @@ reading of that layer with a reason, so that the report says "partial" and not "
 
 from __future__ import annotations
 
-import gzip
 import posixpath
-import tarfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from pathlib import Path
 from time import monotonic
-from typing import IO, Final
+from typing import Final
 
-MAX_MEMBERS: Final = 1_000_000
-MAX_UNPACKED_BYTES: Final = 20 * 1024**3
-MAX_RATIO: Final = 400
-"""Unpacked to packed bytes; real layers stay under 100. Counted after the first 64 MiB."""
-RATIO_FREE_BYTES: Final = 64 * 1024**2
+from trustgate_scanners.embedded.tar_stream import Kind, Member, TarStream
+from trustgate_scanners.embedded.unpack import Budget, LayerProblem, unpacked
+
 MAX_PATH_CHARACTERS: Final = 4096
+MAX_PATH_DEPTH: Final = 128
 MAX_KEPT_FILE_BYTES: Final = 96 * 1024**2
-MAX_KEPT_BYTES: Final = 512 * 1024**2
-MAX_LINK_HOPS: Final = 8
+MAX_LINKS: Final = 200_000
+MAX_LINK_HOPS: Final = 16
+MAX_PROBLEMS: Final = 100
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
-_GZIP_MAGIC = b"\x1f\x8b"
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_LAYER_SHOWN_CHARACTERS = 19
+
+Read = Callable[[int], bytes]
 
 
-class LayerProblem(Exception):
-    """A layer could not be read to its end. The message says why."""
+class Want(Enum):
+    """What a reader needs of a file."""
+
+    NOTHING = auto()
+    PRESENCE = auto()
+    WHOLE = auto()
+    EXTRACT = auto()
+    """What ``Wishes.extract`` finds in it, if anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the readers ask of an image."""
+
+    want: Callable[[str, int], Want]
+    """By path and size in bytes."""
+    extract: Callable[[Read], bytes | None]
+    """Reads a file from its beginning, and returns the part that is worth keeping."""
+    fixed_paths: Collection[str] = ()
+    """Paths that are looked up through links of folders too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,102 +71,189 @@ class Squashed:
 
     def find(self, path: str) -> KeptFile | None:
         """The file at ``path``, links inside the image followed."""
-        for _ in range(MAX_LINK_HOPS):
-            if path in self.files:
-                return self.files[path]
-            target = self.links.get(path)
+        real = self.resolve(path)
+        return None if real is None else self.files.get(real)
+
+    def resolve(self, path: str) -> str | None:
+        """The path without symbolic links; ``None`` when they leave the image or turn in a circle."""
+        hops, done, left = 0, "", path.split("/")
+        while left:
+            here = posixpath.join(done, left.pop(0))
+            target = self.links.get(here)
             if target is None:
+                done = here
+                continue
+            hops += 1
+            if hops > MAX_LINK_HOPS:
                 return None
-            path = target
-        return None
+            done, left = "", [*target.split("/"), *left]
+        return done
 
 
-@dataclass(slots=True)
-class _Budget:
-    """What is left for the whole image."""
+def squash(layers: Sequence[tuple[str, Path]], wishes: Wishes, *, deadline_s: float) -> Squashed:
+    """Read layers from the lowest to the highest, and once more for files that links lead to."""
+    budget = Budget(deadline=monotonic() + deadline_s)
+    result = _squash(layers, wishes, budget)
+    missing = _linked_and_missing(result, wishes)
+    if missing:
+        targets = frozenset(missing.values())
+        again = _squash(layers, replace(wishes, want=_only(targets)), budget)
+        for path, target in missing.items():
+            if target in again.files:
+                result.files[path] = replace(again.files[target], path=path)
+        result.problems += [problem for problem in again.problems if problem not in result.problems]
+    del result.problems[MAX_PROBLEMS:]
+    return result
 
-    deadline: float
-    members: int = MAX_MEMBERS
-    unpacked: int = MAX_UNPACKED_BYTES
-    kept: int = MAX_KEPT_BYTES
 
-
-def squash(
-    layers: Iterable[tuple[str, Path]], wanted: Callable[[str, int], bool], *, deadline_s: float
-) -> Squashed:
-    """Read layers from the lowest to the highest. ``wanted`` is asked with a path and a size in bytes."""
+def _squash(layers: Sequence[tuple[str, Path]], wishes: Wishes, budget: Budget) -> Squashed:
     result = Squashed()
-    budget = _Budget(deadline=monotonic() + deadline_s)
     for name, path in layers:
-        layer = _Layer(name)
-        try:
-            layer.read(path, wanted, budget)
-        except LayerProblem as exc:
-            result.problems.append(f"layer {name[:19]}: {exc}")
+        layer = _Layer(name, path, wishes, budget)
+        layer.read()
         layer.put_over(result)
     return result
+
+
+def _only(paths: Collection[str]) -> Callable[[str, int], Want]:
+    return lambda path, _size: Want.WHOLE if path in paths else Want.NOTHING
+
+
+def _linked_and_missing(image: Squashed, wishes: Wishes) -> dict[str, str]:
+    """Wanted paths that are links to files that nobody wanted by their own names."""
+    found: dict[str, str] = {}
+    for path in (*wishes.fixed_paths, *image.links):
+        if path not in image.files and wishes.want(path, 0) is Want.WHOLE:
+            real = image.resolve(path)
+            if real is not None and real != path and real not in image.files:
+                found[path] = real
+    return found
 
 
 class _Layer:
     """One layer's wanted files, and what it hides of those below: order inside a layer never matters."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, path: Path, wishes: Wishes, budget: Budget) -> None:
         self._name = name
+        self._path = path
+        self._wishes = wishes
+        self._budget = budget
         self._files: dict[str, KeptFile] = {}
         self._links: dict[str, str] = {}
+        self._hard_links: dict[str, str] = {}
         self._hidden: set[str] = set()
+        self._folders: set[str] = set()
         self._opaque: set[str] = set()
-        self._present: set[str] = set()
+        self._problems: list[str] = []
 
-    def read(self, path: Path, wanted: Callable[[str, int], bool], budget: _Budget) -> None:
-        with _opened(path, budget) as stream:
-            for member in _members(stream, budget):
-                self._take(member[1], member[0], wanted, budget)
+    def read(self) -> None:
+        """Never raises for what is in the layer: that is a problem of the report."""
+        try:
+            stream = TarStream(unpacked(self._path, self._budget), self._budget)
+            for member in stream:
+                self._take(member, stream.read)
+            self._read_link_targets()
+        except LayerProblem as exc:
+            self._add_problem(str(exc))
 
-    def _take(
-        self,
-        member: tarfile.TarInfo,
-        archive: tarfile.TarFile,
-        wanted: Callable[[str, int], bool],
-        budget: _Budget,
-    ) -> None:
+    def _add_problem(self, problem: str) -> None:
+        if len(self._problems) < MAX_PROBLEMS:
+            self._problems.append(f"layer {self._name[:_LAYER_SHOWN_CHARACTERS]}: {problem}")
+
+    def _take(self, member: Member, read: Read) -> None:
         path = clean_path(member.name)
         if path is None:
+            if _is_absurd(member.name):
+                self._add_problem("a path is longer or deeper than is read")
             return
         folder, name = posixpath.split(path)
         if name == _OPAQUE:
             self._opaque.add(folder)
         elif name.startswith(_WHITEOUT):
             self._hidden.add(posixpath.join(folder, name.removeprefix(_WHITEOUT)))
-        elif member.issym() or member.islnk():
-            self._hidden.add(path)
-            target = _link_target(member, folder)
-            if target is not None:
-                self._links[path] = target
-        elif member.isreg():
-            self._hidden.add(path)
-            if wanted(path, member.size):
-                self._keep(path, member, archive, budget)
+        else:
+            self._replace(path, member, read)
 
-    def _keep(self, path: str, member: tarfile.TarInfo, archive: tarfile.TarFile, budget: _Budget) -> None:
-        if member.size > MAX_KEPT_FILE_BYTES or member.size > budget.kept:
-            raise LayerProblem(f"{path[-80:]!a} has {member.size} bytes, more than is read")
-        file = archive.extractfile(member)
-        content = file.read(member.size) if file else b""
-        budget.kept -= len(content)
+    def _replace(self, path: str, member: Member, read: Read) -> None:
+        """The last member of a name counts, as when the archive is unpacked."""
+        for table in (self._files, self._links, self._hard_links):
+            table.pop(path, None)
+        if member.kind is Kind.FOLDER:
+            self._folders.add(path)
+            return
+        self._hidden.add(path)
+        if member.kind is Kind.FILE:
+            self._keep(path, member, read)
+        elif member.kind in {Kind.SYMLINK, Kind.HARD_LINK}:
+            self._link(path, member)
+
+    def _link(self, path: str, member: Member) -> None:
+        if len(self._links) + len(self._hard_links) >= MAX_LINKS:
+            raise LayerProblem(f"more than {MAX_LINKS} links")
+        if member.kind is Kind.HARD_LINK:
+            target = clean_path(member.target)
+            if target is not None:
+                self._hard_links[path] = target
+            return
+        text = member.target
+        target = clean_path(text if text.startswith("/") else posixpath.join(posixpath.dirname(path), text))
+        if target is not None:
+            self._links[path] = target
+
+    def _keep(self, path: str, member: Member, read: Read) -> None:
+        want = self._wishes.want(path, member.size)
+        if want is Want.NOTHING:
+            return
+        content: bytes | None = b""
+        if want is Want.EXTRACT:
+            content = self._wishes.extract(read)
+        elif want is Want.WHOLE:
+            if member.sparse or member.size > min(MAX_KEPT_FILE_BYTES, self._budget.kept):
+                self._add_problem(f"{path[-80:]!a} is sparse or has more bytes than are read ({member.size})")
+                return
+            content = read(member.size)
+            if len(content) != member.size:
+                raise LayerProblem("the archive is cut off")
+        if content is None:
+            return
+        self._budget.kept -= len(content)
+        if self._budget.kept < 0:
+            raise LayerProblem("its package databases have more bytes than are kept")
         self._files[path] = KeptFile(path, content, self._name)
+
+    def _read_link_targets(self) -> None:
+        """A hard link may be wanted by its name while the file that it shares was not, by its own."""
+        missing = {
+            target
+            for path, target in self._hard_links.items()
+            if target not in self._files and self._wishes.want(path, 0) is Want.WHOLE
+        }
+        extra = _Layer(self._name, self._path, replace(self._wishes, want=_only(missing)), self._budget)
+        if missing:
+            stream = TarStream(unpacked(self._path, self._budget), self._budget)
+            for member in stream:
+                extra._take(member, stream.read)
+        for path, target in self._hard_links.items():
+            shared = self._files.get(target) or extra._files.get(target)
+            if shared is not None:
+                self._files[path] = replace(shared, path=path)
 
     def put_over(self, below: Squashed) -> None:
         """Hide what this layer hides, then add what it brings."""
+        for path, target in self._hard_links.items():
+            shared = below.files.get(target)
+            if path not in self._files and shared is not None:
+                self._files[path] = replace(shared, path=path)
         for table in (below.files, below.links):
             for path in [path for path in table if self._hides(path)]:
                 del table[path]
         below.files.update(self._files)
         below.links.update(self._links)
+        below.problems += self._problems
 
     def _hides(self, path: str) -> bool:
         """A whiteout, or a file or link in its place, hides a path and all below it."""
-        if path in self._hidden:
+        if path in self._hidden or path in self._folders:
             return True
         folder = posixpath.dirname(path)
         while True:
@@ -163,7 +266,7 @@ class _Layer:
 
 def clean_path(name: str) -> str | None:
     """The path inside the image; ``None`` for one that leaves it or is absurdly long."""
-    if len(name) > MAX_PATH_CHARACTERS or "\0" in name:
+    if _is_absurd(name) or "\0" in name:
         return None
     path = posixpath.normpath(name.lstrip("/"))
     if path.startswith("../") or path == "..":
@@ -171,60 +274,5 @@ def clean_path(name: str) -> str | None:
     return "" if path == "." else path
 
 
-def _link_target(member: tarfile.TarInfo, folder: str) -> str | None:
-    if member.islnk() or member.linkname.startswith("/"):
-        return clean_path(member.linkname)
-    return clean_path(posixpath.join(folder, member.linkname))
-
-
-def _members(stream: IO[bytes], budget: _Budget) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    try:
-        with tarfile.open(fileobj=stream, mode="r|", errorlevel=0, bufsize=256 * 1024) as archive:
-            for member in archive:
-                budget.members -= 1
-                if budget.members < 0:
-                    raise LayerProblem(f"more than {MAX_MEMBERS} files")
-                if monotonic() > budget.deadline:
-                    raise LayerProblem("reading took too long")
-                yield archive, member
-                archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every header otherwise
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, OSError, ValueError) as exc:
-        raise LayerProblem(f"not a sound archive: {type(exc).__name__}") from exc
-
-
-@contextmanager
-def _opened(path: Path, budget: _Budget) -> Iterator[IO[bytes]]:
-    try:
-        with path.open("rb") as raw:
-            magic = raw.read(4)
-            raw.seek(0)
-            if magic.startswith(_GZIP_MAGIC):
-                yield _Metered(gzip.GzipFile(fileobj=raw), raw, budget)  # type: ignore[misc]  # a reader is all tarfile needs
-            elif magic == _ZSTD_MAGIC:
-                raise LayerProblem("zstd layers are not read by this version")
-            else:
-                yield _Metered(raw, raw, budget)  # type: ignore[misc]  # as above
-    except FileNotFoundError as exc:
-        raise LayerProblem("its bytes are not here (a foreign layer?)") from exc
-    except (OSError, EOFError, zlib.error) as exc:
-        raise LayerProblem(f"not a sound archive: {type(exc).__name__}") from exc
-
-
-class _Metered:
-    """Counts unpacked bytes against the budget and against the packed ones."""
-
-    def __init__(self, source: IO[bytes] | gzip.GzipFile, packed: IO[bytes], budget: _Budget) -> None:
-        self._source = source
-        self._packed = packed
-        self._budget = budget
-        self._unpacked = 0
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._source.read(size)
-        self._unpacked += len(piece)
-        self._budget.unpacked -= len(piece)
-        if self._budget.unpacked < 0:
-            raise LayerProblem(f"the layers unpack to more than {MAX_UNPACKED_BYTES} bytes")
-        if self._unpacked > RATIO_FREE_BYTES and self._unpacked > MAX_RATIO * max(1, self._packed.tell()):
-            raise LayerProblem(f"it unpacks to more than {MAX_RATIO} times its size")
-        return piece
+def _is_absurd(name: str) -> bool:
+    return len(name) > MAX_PATH_CHARACTERS or name.count("/") > MAX_PATH_DEPTH

@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from trustgate.scanning import Package
-from trustgate_scanners.embedded.layers import KeptFile, Squashed
+from trustgate_scanners.embedded.layers import KeptFile, Squashed, Want, Wishes
 from trustgate_scanners.embedded.readers import apk, dpkg, golang, node, osrelease, python
 
-Unreadable = ValueError
 MAX_PACKAGES: Final = 200_000
+MAX_NAME_CHARACTERS: Final = 512
+_PATH_SHOWN_CHARACTERS = 120
+_UNREAD_SYSTEMS = (
+    ("var/lib/rpm/", "RPM"),
+    ("usr/lib/sysimage/rpm/", "RPM"),
+    ("usr/share/rpm/", "RPM"),
+    ("var/lib/pacman/local/", "pacman"),
+    ("var/db/pkg/", "Portage"),
+)
+"""Package databases of distributions that no reader here knows: an image with one is never "clean"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +30,24 @@ class Inventory:
     os: osrelease.Release | None
     packages: tuple[Package, ...]
     problems: tuple[str, ...]
+    unread_system: str
+    """The ecosystem whose packages were not found although there must be some; empty for none."""
 
 
-def wanted(path: str, size: int) -> bool:
-    """Whether some reader wants the file. Large files are wanted as possible Go binaries only."""
-    return (
-        osrelease.wants(path)
-        or dpkg.wants(path)
-        or apk.wants(path)
-        or python.wants(path)
-        or node.wants(path)
-        or golang.wants(path, size)
-    )
+def want(path: str, size: int) -> Want:
+    """What some reader wants of the file. Any file may be a Go program, whatever its name."""
+    if any(reader(path) for reader in (osrelease.wants, dpkg.wants, apk.wants, python.wants, node.wants)):
+        return Want.WHOLE
+    if path.startswith(tuple(prefix for prefix, _name in _UNREAD_SYSTEMS)):
+        return Want.PRESENCE
+    return Want.EXTRACT if size >= golang.MIN_BINARY_BYTES else Want.NOTHING
+
+
+WISHES: Final = Wishes(
+    want=want,
+    extract=golang.extract,
+    fixed_paths=(*osrelease.PATHS, dpkg.STATUS, *apk.DATABASES),
+)
 
 
 def take_inventory(image: Squashed) -> Inventory:
@@ -43,14 +58,35 @@ def take_inventory(image: Squashed) -> Inventory:
     packages: dict[tuple[str, str, str], Package] = {}
     for file in image.files.values():
         for package in _packages_in(file, release, problems):
-            is_system = package.ecosystem.partition(":")[0] in osrelease.DISTRIBUTIONS
-            if not is_system and file.path in owned:
+            if not is_system(package) and file.path in owned:
                 continue  # the distribution's own advisories speak for files that it installed
-            packages.setdefault((package.ecosystem, package.name, package.version), package)
-            if len(packages) > MAX_PACKAGES:
+            if len(packages) >= MAX_PACKAGES:
                 problems.append(f"more than {MAX_PACKAGES} packages")
-                return Inventory(release, tuple(packages.values()), tuple(problems))
-    return Inventory(release, tuple(packages.values()), tuple(problems))
+                break
+            packages.setdefault((package.ecosystem, package.name, package.version), package)
+    found = tuple(packages.values())
+    unread = _unread_system(image, release, found, problems)
+    return Inventory(release, found, tuple(problems), unread)
+
+
+def is_system(package: Package) -> bool:
+    """Whether the package was installed by the distribution."""
+    return package.ecosystem.partition(":")[0] in osrelease.DISTRIBUTIONS
+
+
+def _unread_system(
+    image: Squashed,
+    release: osrelease.Release | None,
+    packages: tuple[Package, ...],
+    problems: list[str],
+) -> str:
+    """An image of a distribution without a single package of it was not understood."""
+    named = release.ecosystem if release else ""
+    for prefix, name in _UNREAD_SYSTEMS:
+        if any(path.startswith(prefix) for path in image.files):
+            problems.append(f"{name} packages are not read by this version")
+            return named or f"{osrelease.UNKNOWN}:{name.lower()}"
+    return "" if any(is_system(package) for package in packages) else named
 
 
 def _release(image: Squashed, problems: list[str]) -> osrelease.Release | None:
@@ -65,23 +101,39 @@ def _release(image: Squashed, problems: list[str]) -> osrelease.Release | None:
 
 
 def _packages_in(file: KeptFile, release: osrelease.Release | None, problems: list[str]) -> Iterator[Package]:
-    for wants, read in _readers(release):
-        if not wants(file.path):
-            continue
-        try:
-            yield from read(file)
-        except ValueError as exc:
-            problems.append(f"{file.path[-120:]!a}: {exc}")
+    where = repr(file.path[-_PATH_SHOWN_CHARACTERS:])
+    try:
+        for package in _reader_of(file, release)(file):
+            if _is_sound(package):
+                yield package
+            else:
+                problems.append(f"{where}: a package's name or version is absurd")
+    except ValueError as exc:
+        problems.append(f"{where}: {exc}")
 
 
-def _readers(
-    release: osrelease.Release | None,
-) -> list[tuple[Callable[[str], bool], Callable[[KeptFile], Iterator[Package]]]]:
-    system = release.ecosystem if release else ""
-    return [
-        (dpkg.is_database, lambda file: dpkg.read(file, system or "Debian")),
-        (apk.is_database, lambda file: apk.read(file, system or "Alpine")),
-        (python.wants, python.read),
-        (node.wants, node.read),
-        (golang.may_be_binary, golang.read),
-    ]
+def _is_sound(package: Package) -> bool:
+    words = (package.name, package.version, package.source_name, package.source_version)
+    return all(len(word) <= MAX_NAME_CHARACTERS and word.isprintable() for word in words)
+
+
+def _reader_of(file: KeptFile, release: osrelease.Release | None) -> Callable[[KeptFile], Iterator[Package]]:
+    path = file.path
+    if dpkg.is_database(path):
+        return lambda file: dpkg.read(file, _ecosystem(release, "debian"))
+    if apk.is_database(path):
+        return lambda file: apk.read(file, _ecosystem(release, "alpine"))
+    if python.wants(path):
+        return python.read
+    if node.wants(path):
+        return node.read
+    return golang.read if want(path, golang.MIN_BINARY_BYTES) is Want.EXTRACT else _nothing
+
+
+def _ecosystem(release: osrelease.Release | None, family: str) -> str:
+    """Without a release nobody can say which advisories apply: never a family's bare name."""
+    return release.ecosystem if release else f"{osrelease.UNKNOWN}:{family}"
+
+
+def _nothing(_file: KeptFile) -> Iterator[Package]:
+    return iter(())

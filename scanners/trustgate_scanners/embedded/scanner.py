@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from trustgate.scanning import (
     DatabaseStatus,
-    Package,
     ScanContext,
-    ScannerError,
     ScanReport,
     ScanRequest,
     ScanStatus,
     UpdatableScanner,
 )
-from trustgate_scanners.embedded.database import AdvisoryDatabase, current_generation
+from trustgate_scanners.embedded.child import Answer, read_layers
+from trustgate_scanners.embedded.database import AdvisoryDatabase, current_generation, reading
 from trustgate_scanners.embedded.importing import import_all
 from trustgate_scanners.embedded.matching import coverage, findings
 
@@ -34,8 +27,12 @@ IMAGE_CONFIGS: Final = frozenset(
         "application/vnd.docker.container.image.v1+json",
     }
 )
-MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
+_LAYER_PREFIXES: Final = (
+    "application/vnd.oci.image.layer.",
+    "application/vnd.docker.image.rootfs.",
+)
 SHOWN_PROBLEMS: Final = 3
+SHOWN_CHARACTERS: Final = 80
 
 
 class EmbeddedScanner(UpdatableScanner):
@@ -61,25 +58,25 @@ class EmbeddedScanner(UpdatableScanner):
         allow_shrink: bool = False,
     ) -> DatabaseStatus:
         path = import_all(self._directory, sources, progress=progress, now=now, allow_shrink=allow_shrink)
-        with AdvisoryDatabase(path) as database:
+        with reading(path) as database:
             return database.status()
 
     def database_status(self) -> DatabaseStatus | None:
         path = current_generation(self._directory)
         if path is None:
             return None
-        with AdvisoryDatabase(path) as database:
+        with reading(path) as database:
             return database.status()
 
     def _scan(self, request: ScanRequest) -> ScanReport:
-        if request.config.media_type not in IMAGE_CONFIGS:
-            reason = f"{request.config.media_type[:80]} is not an image's configuration"
-            return self._report(request, ScanStatus.UNSUPPORTED, reason, {}, None)
-        answer = _inventory(request)
+        unsupported = _why_unsupported(request)
+        if unsupported:
+            return self._report(request, ScanStatus.UNSUPPORTED, unsupported, _NOTHING, None)
+        answer = read_layers(request)
         path = current_generation(self._directory)
         if path is None:
             return self._report(request, *_status(answer), answer, None)
-        with AdvisoryDatabase(path) as database:
+        with reading(path) as database:
             return self._report(request, *_status(answer), answer, database)
 
     def _report(
@@ -87,10 +84,9 @@ class EmbeddedScanner(UpdatableScanner):
         request: ScanRequest,
         status: ScanStatus,
         reason: str,
-        answer: dict[str, Any],
+        answer: Answer,
         database: AdvisoryDatabase | None,
     ) -> ScanReport:
-        packages = tuple(Package(**item) for item in answer.get("packages", ()))
         state = database.status() if database else None
         return ScanReport(
             scanner=self.name,
@@ -101,58 +97,30 @@ class EmbeddedScanner(UpdatableScanner):
             reason=reason,
             database=state.generation if state else "",
             database_at=state.updated_at if state else None,
-            os=str(answer.get("os", "")),
-            packages=packages,
-            findings=findings(packages, database) if database else (),
-            coverage=coverage(packages, database),
+            os=answer.os,
+            packages=answer.packages,
+            findings=findings(answer.packages, database) if database else (),
+            coverage=coverage(answer.packages, answer.unread_system, database),
         )
 
 
-def _status(answer: dict[str, Any]) -> tuple[ScanStatus, str]:
-    problems = answer["problems"]
+_NOTHING: Final = Answer(os="", packages=(), problems=(), unread_system="")
+
+
+def _why_unsupported(request: ScanRequest) -> str:
+    """Charts, signatures and attestations are no images, also those that carry an image's configuration."""
+    config = request.config.media_type
+    if config not in IMAGE_CONFIGS:
+        return f"{config[:SHOWN_CHARACTERS]} is not an image's configuration"
+    types = [layer.media_type for layer in request.layers]
+    if types and not any(name.startswith(_LAYER_PREFIXES) for name in types):
+        return f"{types[0][:SHOWN_CHARACTERS]} is not an image's layer"
+    return ""
+
+
+def _status(answer: Answer) -> tuple[ScanStatus, str]:
+    problems = answer.problems
     if not problems:
         return ScanStatus.OK, ""
     more = f" and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
     return ScanStatus.PARTIAL, "; ".join(problems[:SHOWN_PROBLEMS]) + more
-
-
-def _inventory(request: ScanRequest) -> dict[str, Any]:
-    """Run the child. Raises ``ScannerError`` when it dies, takes too long or talks nonsense."""
-    layers = [{"digest": str(layer.digest), "path": str(layer.path)} for layer in request.layers]
-    question = json.dumps({"layers": layers, "deadline_s": request.deadline_s}).encode()
-    child = subprocess.Popen(
-        [sys.executable, "-I", "-m", "trustgate_scanners.embedded.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={},
-        start_new_session=True,
-    )
-    try:
-        output, _none = child.communicate(question, timeout=request.deadline_s + 10)
-    except subprocess.TimeoutExpired as exc:
-        raise ScannerError(
-            "timeout", f"reading the layers took more than {request.deadline_s:.0f} s"
-        ) from exc
-    finally:
-        _kill(child)
-    if child.returncode != 0:
-        raise ScannerError("crash", f"the layer reader ended with {child.returncode}")
-    return _parsed(output)
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
-
-
-def _parsed(output: bytes) -> dict[str, Any]:
-    if len(output) > MAX_ANSWER_BYTES:
-        raise ScannerError("limit", "the layer reader's answer is too large")
-    try:
-        answer: dict[str, Any] = json.loads(output)
-    except ValueError as exc:
-        raise ScannerError("crash", "the layer reader's answer is not JSON") from exc
-    return answer

@@ -6,23 +6,27 @@ dpkg: deb-version(7). apk: Alpine's package versions. Go and npm: Semantic Versi
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from packaging.version import InvalidVersion, Version
 
 MAX_VERSION_CHARACTERS: Final = 512
+CACHED_KEYS: Final = 16_384
 Key = tuple[Any, ...]
 LOWEST: Final[Key] = ()
 """Sorts before every version: OSV's ``introduced: 0`` means "before everything", not version 0."""
 
-_DIGITS = re.compile(r"(\d+)")
-_SEMVER = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
+_DIGITS = re.compile(r"([0-9]+)")
+_SEMVER = re.compile(r"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
 _APK = re.compile(
-    r"(?P<numbers>\d+(?:\.\d+)*)(?P<letter>[a-z])?(?P<suffixes>(?:_[a-z]+\d*)*)(?:~[0-9a-f]+)?(?:-r(?P<revision>\d+))?"
+    r"(?P<numbers>\d+(?:\.\d+)*)(?P<letter>[a-z])?(?P<suffixes>(?:_[a-z]+\d*)*)(?:~[0-9a-f]+)?(?:-r(?P<revision>\d+))?",
+    re.ASCII,
 )
 _APK_SUFFIXES = {"alpha": -4, "beta": -3, "pre": -2, "rc": -1, "cvs": 1, "svn": 2, "git": 3, "hg": 4, "p": 5}
 
 
+@lru_cache(maxsize=CACHED_KEYS)
 def key(ecosystem: str, version: str) -> Key | None:
     """A sort key that compares with others of the same ecosystem."""
     if not version or len(version) > MAX_VERSION_CHARACTERS:
@@ -42,7 +46,7 @@ def dpkg_key(version: str) -> Key | None:
     epoch, colon, rest = version.partition(":")
     if not colon:
         epoch, rest = "0", version
-    if not epoch.isdigit() or not rest or any(c.isspace() for c in rest):
+    if not (epoch.isascii() and epoch.isdigit()) or not rest or any(c.isspace() for c in rest):
         return None
     upstream, _dash, revision = rest.rpartition("-") if "-" in rest else (rest, "", "0")
     return (1, int(epoch), _dpkg_part(upstream), _dpkg_part(revision))
@@ -64,7 +68,7 @@ def _dpkg_part(text: str) -> tuple[Any, ...]:
 def _dpkg_rank(character: str) -> int:
     if character == "~":
         return -1
-    return ord(character) if character.isalpha() else ord(character) + 256
+    return ord(character) if character.isascii() and character.isalpha() else ord(character) + 256
 
 
 def apk_key(version: str) -> Key | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ from trustgate.evidence.scan_report import Coverage, Finding, Package, ScanRepor
 from trustgate.oci.digest import Digest
 
 _TEXT = st.text(max_size=12)
-_TIMES = st.none() | st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC))
+_TIMES = st.none() | st.datetimes(timezones=st.just(UTC))
 _PACKAGES = st.builds(Package, *[_TEXT] * 8)
 _FINDINGS = st.builds(
     Finding,
@@ -33,7 +33,7 @@ _REPORTS = st.builds(
     scanner=_TEXT,
     scanner_version=_TEXT,
     subject=st.just(Digest.of(b"x")),
-    scanned_at=st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC)),
+    scanned_at=st.datetimes(timezones=st.just(UTC)),
     status=st.sampled_from(ScanStatus),
     reason=_TEXT,
     database=_TEXT,

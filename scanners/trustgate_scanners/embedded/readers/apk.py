@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from packageurl import PackageURL
 
 from trustgate.scanning import Package
 from trustgate_scanners.embedded.layers import KeptFile
+from trustgate_scanners.embedded.readers.osrelease import namespace
 
-_PATHS = frozenset({"lib/apk/db/installed", "usr/lib/apk/db/installed"})
+DATABASES: Final = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 
 
 def wants(path: str) -> bool:
-    return path in _PATHS
+    return path in DATABASES
 
 
 is_database = wants
@@ -22,7 +24,7 @@ is_database = wants
 def owned_paths(files: Mapping[str, KeptFile]) -> set[str]:
     """Every path that an Alpine package installed."""
     owned: set[str] = set()
-    for path in _PATHS & set(files):
+    for path in set(DATABASES) & set(files):
         folder = ""
         for line in files[path].content.decode("utf-8", "replace").splitlines():
             if line.startswith("F:"):
@@ -33,7 +35,7 @@ def owned_paths(files: Mapping[str, KeptFile]) -> set[str]:
 
 
 def read(file: KeptFile, ecosystem: str) -> Iterator[Package]:
-    """Installed packages."""
+    """Installed packages. Raises ``ValueError``."""
     for block in file.content.decode("utf-8", "replace").split("\n\n"):
         fields = {line[0]: line[2:] for line in block.split("\n") if line[1:2] == ":"}
         name, version = fields.get("P", ""), fields.get("V", "")
@@ -42,7 +44,7 @@ def read(file: KeptFile, ecosystem: str) -> Iterator[Package]:
                 name=name,
                 version=version,
                 ecosystem=ecosystem,
-                purl=PackageURL("apk", ecosystem.partition(":")[0].lower(), name, version).to_string(),
+                purl=PackageURL("apk", namespace(ecosystem), name, version).to_string(),
                 source_name=fields.get("o", name),
                 source_version=version,
                 layer=file.layer,

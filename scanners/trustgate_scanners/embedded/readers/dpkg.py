@@ -10,31 +10,45 @@ from packageurl import PackageURL
 
 from trustgate.scanning import Package
 from trustgate_scanners.embedded.layers import KeptFile
+from trustgate_scanners.embedded.readers.osrelease import namespace
 
 MAX_STANZA_LINES: Final = 20_000
-_STATUS = "var/lib/dpkg/status"
+STATUS: Final = "var/lib/dpkg/status"
 _STATUS_D = "var/lib/dpkg/status.d/"
 _INFO = "var/lib/dpkg/info/"
+_MD5SUMS = ".md5sums"
+_ON_DISK = frozenset({"installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"})
+"""States of dpkg(1) in which a package's files are there."""
 _SOURCE = re.compile(r"(?P<name>[^\s(]+)(?:\s*\((?P<version>[^)]+)\))?")
 
 
 def wants(path: str) -> bool:
-    return is_database(path) or (path.startswith(_INFO) and path.endswith(".list"))
+    return is_database(path) or _is_list(path)
+
+
+def _is_list(path: str) -> bool:
+    if path.startswith(_STATUS_D):
+        return path.endswith(_MD5SUMS)
+    return path.startswith(_INFO) and path.endswith(".list")
 
 
 def is_database(path: str) -> bool:
     if path.startswith(_STATUS_D):
-        return not path.endswith(".md5sums")
-    return path == _STATUS
+        return not path.endswith(_MD5SUMS)
+    return path == STATUS
 
 
 def owned_paths(files: Mapping[str, KeptFile]) -> set[str]:
-    """Every path that a Debian package installed."""
+    """Every path that a Debian package installed, also where ``/bin`` and ``/lib`` lie below ``/usr``."""
     owned: set[str] = set()
     for path, file in files.items():
-        if path.startswith(_INFO):
-            owned.update(line.lstrip("/") for line in file.content.decode("utf-8", "replace").splitlines())
-    return owned
+        if _is_list(path):
+            lines = file.content.decode("utf-8", "replace").splitlines()
+            if path.endswith(_MD5SUMS):
+                lines = [line.partition("  ")[2] for line in lines]
+            owned.update(line.lstrip("/") for line in lines)
+    merged = {f"usr/{path}" for path in owned if path.startswith(("bin/", "sbin/", "lib"))}
+    return owned | merged
 
 
 def read(file: KeptFile, ecosystem: str) -> Iterator[Package]:
@@ -42,16 +56,15 @@ def read(file: KeptFile, ecosystem: str) -> Iterator[Package]:
     for fields in _stanzas(file.content.decode("utf-8", "replace")):
         name, version = fields.get("package", ""), fields.get("version", "")
         status = fields.get("status", "install ok installed")
-        if not name or not version or not status.endswith(" installed"):
+        if not name or not version or status.rpartition(" ")[2] not in _ON_DISK:
             continue
         source = _SOURCE.match(fields.get("source", ""))
         source_name = source["name"] if source else name
-        namespace = ecosystem.partition(":")[0].lower()
         yield Package(
             name=name,
             version=version,
             ecosystem=ecosystem,
-            purl=PackageURL("deb", namespace, name, version).to_string(),
+            purl=PackageURL("deb", namespace(ecosystem), name, version).to_string(),
             source_name=source_name,
             source_version=(source["version"] if source else None) or version,
             layer=file.layer,

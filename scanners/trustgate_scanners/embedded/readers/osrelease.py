@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Final
 
 PATHS: Final = ("etc/os-release", "usr/lib/os-release")
 MAX_BYTES: Final = 64 * 1024
-DISTRIBUTIONS: Final = frozenset({"Debian", "Ubuntu", "Alpine", "Wolfi", "Chainguard", "unknown-os"})
-_UBUNTU_LTS = frozenset({"14.04", "16.04", "18.04", "20.04", "22.04", "24.04", "26.04"})
+UNKNOWN: Final = "unknown-os"
+DISTRIBUTIONS: Final = frozenset({"Debian", "Ubuntu", "Alpine", "Wolfi", "Chainguard", UNKNOWN})
+MAX_WORD_CHARACTERS: Final = 64
+_UBUNTU = re.compile(r"[0-9]{2}\.[0-9]{2}")
+_DEBIAN = re.compile(r"([0-9]+)(\.[0-9]+)*")
+_ALPINE = re.compile(r"([0-9]+\.[0-9]+)(\.[0-9]+)*")
 _PLAIN = {"wolfi": "Wolfi", "chainguard": "Chainguard"}
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """``ecosystem`` is empty when no advisories could exist for it: a rolling or unknown release."""
+    """``ecosystem`` begins with ``unknown-os`` for a rolling or unknown release: nothing covers that."""
 
     id: str
     version: str
@@ -40,23 +45,31 @@ def read(content: bytes) -> Release:
         if equals and not key.startswith("#"):
             fields[key] = _unquoted(value)
     identity, version = fields.get("ID", "").lower(), fields.get("VERSION_ID", "")
-    if not identity:
-        raise ValueError("os-release has no ID")
+    if not identity or max(len(identity), len(version)) > MAX_WORD_CHARACTERS:
+        raise ValueError("os-release has no ID, or an absurd one")
+    if not (identity + version).isprintable():
+        raise ValueError("os-release has control characters")
     return Release(identity, version, _ecosystem(identity, version))
 
 
+def namespace(ecosystem: str) -> str:
+    """The distribution's word in a package URL: ``debian`` for ``Debian:12`` and ``unknown-os:debian``."""
+    first, _colon, rest = ecosystem.partition(":")
+    return (rest.partition(":")[0] if first == UNKNOWN else first).lower()
+
+
 def _ecosystem(identity: str, version: str) -> str:
+    """OSV's word for the release. Only forms that OSV has: anything else is not covered, and says so."""
     if identity in _PLAIN:
         return _PLAIN[identity]
-    if not version:
-        return f"unknown-os:{identity}"
-    if identity == "debian":
-        return f"Debian:{version.partition('.')[0]}"
-    if identity == "ubuntu":
-        return f"Ubuntu:{version}:LTS" if version in _UBUNTU_LTS else f"Ubuntu:{version}"
-    if identity == "alpine":
-        return f"Alpine:v{'.'.join(version.split('.')[:2])}"
-    return f"unknown-os:{identity}:{version}"
+    if identity == "debian" and (found := _DEBIAN.fullmatch(version)):
+        return f"Debian:{found[1]}"
+    if identity == "ubuntu" and _UBUNTU.fullmatch(version):
+        is_lts = version.endswith(".04") and int(version[:2]) % 2 == 0
+        return f"Ubuntu:{version}:LTS" if is_lts else f"Ubuntu:{version}"
+    if identity == "alpine" and (found := _ALPINE.fullmatch(version)):
+        return f"Alpine:v{found[1]}"
+    return ":".join(filter(None, (UNKNOWN, identity, version)))
 
 
 def _unquoted(value: str) -> str:
