@@ -84,6 +84,12 @@ class SizeInvalid(InvalidInput):
     code = "size-invalid"
 
 
+class BlobTooLarge(SizeInvalid):
+    """An upload goes on beyond what this registry takes as one blob."""
+
+    code = "blob-too-large"
+
+
 class RangeInvalid(InvalidInput):
     """A chunk does not begin where the upload stands, or a byte range lies outside the content."""
 

@@ -5,6 +5,7 @@ All mistakes are told together, each with the place where it stands. Only ``cli`
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -19,6 +20,8 @@ DEFAULT_PORT = 5080
 MAX_PORT = 65535
 CONFIG_FILE = "trustgate.toml"
 ENVIRONMENT_PREFIX = "TRUSTGATE_"
+_UNITS = ("", "KiB", "MiB", "GiB", "TiB")
+_SIZE = re.compile(rf"([0-9]{{1,18}}) ?({'|'.join(_UNITS)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Settings:
     tls_key: Path | None = None
     sparse_indexes: bool = False
     """Accept an index although a manifest that it lists is missing."""
+    max_blob_bytes: int = 128 * 1024**3
+    """The most that is taken as one blob; with a unit, as 20GiB."""
     threads: int = 16
     """Threads for blocking work: database, disk, password hashes."""
     policy_interval_s: int = 30
@@ -121,6 +126,13 @@ def _count(value: Any) -> int:
     return number
 
 
+def _bytes(value: Any) -> int:
+    found = _SIZE.fullmatch(str(value))
+    if found is None or not int(found[1]):
+        raise ValueError(f"{value!r} is not a size like 20GiB")
+    return int(found[1]) << 10 * _UNITS.index(found[2])
+
+
 def _flag(value: Any) -> bool:
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if isinstance(value, bool):
@@ -152,6 +164,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "tls_cert": lambda value: Path(str(value)),
     "tls_key": lambda value: Path(str(value)),
     "sparse_indexes": _flag,
+    "max_blob_bytes": _bytes,
     "threads": _count,
     "policy_interval_s": _count,
 }

@@ -221,6 +221,7 @@ def _registry(
         clock=clock,
         jobs_for=scan_jobs_for,
         sparse_indexes=settings.sparse_indexes,
+        max_blob_bytes=settings.max_blob_bytes,
         pushed=worker.wake,
     )
     pull = PullFlow(manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, gate=gate)

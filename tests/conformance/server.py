@@ -79,6 +79,7 @@ def assemble(
     actors: Callable[[str | None], Actor] | None = None,
     sparse_indexes: bool = False,
     body_idle_s: float = 60.0,
+    max_blob_bytes: int = 1024**4,
 ) -> Assembly:
     """Everything on ``data``.
 
@@ -108,6 +109,7 @@ def assemble(
         gate=gate,
         clock=clock,
         jobs_for=lambda *_: (),
+        max_blob_bytes=max_blob_bytes,
         sparse_indexes=sparse_indexes,
         pushed=lambda: None,
     )

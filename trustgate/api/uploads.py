@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from trustgate.api.exchange import Exchange
 from trustgate.api.paths import Route
-from trustgate.errors import BlobUploadInvalid, DigestInvalid, NameUnknown, SizeInvalid
+from trustgate.errors import BlobTooLarge, BlobUploadInvalid, DigestInvalid, NameUnknown, SizeInvalid
 from trustgate.flows.push import PushFlow, UploadSession
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName
@@ -55,14 +55,14 @@ class UploadRoutes:
     async def append(self, exchange: Exchange, found: Route) -> None:
         """PATCH: a chunk with its place, or a stream without."""
         name, upload = _repository(found), UploadId(found.rest)
-        current = await self._take_body(exchange, name, upload)
+        current = await self._take_chunk(exchange, name, upload)
         await exchange.reply(202, _upload_headers(current))
 
     async def finish(self, exchange: Exchange, found: Route) -> None:
         """PUT: the last chunk, if there is one, and the digest of the whole."""
         name, upload = _repository(found), UploadId(found.rest)
         digest = Digest(exchange.asked("digest") or "")
-        await self._take_body(exchange, name, upload)
+        await self._take_chunk(exchange, name, upload)
         await self._finish(exchange, name, upload, digest)
 
     async def cancel(self, exchange: Exchange, found: Route) -> None:
@@ -98,6 +98,14 @@ class UploadRoutes:
             await self._call(lambda: self._push.cancel(name, upload))
             raise
         await exchange.reply(201, _blob_headers(name, digest))
+
+    async def _take_chunk(self, exchange: Exchange, name: RepositoryName, upload: UploadId) -> Upload:
+        """An upload that became too large can't go on: it ends, and its bytes go."""
+        try:
+            return await self._take_body(exchange, name, upload)
+        except BlobTooLarge:
+            await self._call(lambda: self._push.cancel(name, upload))
+            raise
 
     async def _take_body(self, exchange: Exchange, name: RepositoryName, upload: UploadId) -> Upload:
         """Append the request's body. What has arrived is kept, also when the client goes away."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--tls-cert", help="Certificate chain (PEM).")
 @click.option("--tls-key", help="Private key (PEM).")
+@click.option("--max-blob-bytes", metavar="SIZE", help="The most that is taken as one blob (128GiB).")
 @click.option("--sparse-indexes", is_flag=True, default=None, help="Accept manifests with missing content.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file.  [default: ./trustgate.toml]")
 def serve(config: Path | None, scanners: tuple[str, ...], **flags: Any) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from trustgate.errors import (
+    BlobTooLarge,
     BlobUnknown,
     BlobUploadUnknown,
     Conflict,
@@ -78,13 +79,19 @@ class Pushed:
 class UploadSession:
     """One request's chunk: written while it arrives, recorded when it is durable."""
 
-    def __init__(self, upload: Upload, writer: BlobWriter, length: int | None) -> None:
+    def __init__(self, upload: Upload, writer: BlobWriter, length: int | None, *, max_bytes: int) -> None:
         self.upload = upload
         self._writer = writer
         self._end = None if length is None else upload.offset + length
+        self._max_bytes = max_bytes
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append. Raises ``SizeInvalid`` before a byte beyond the announced end is kept."""
+        """Append. Raises ``SizeInvalid`` before a byte beyond the announced end is kept; ``BlobTooLarge``."""
+        if self._writer.offset + len(data) > self._max_bytes:
+            raise BlobTooLarge(
+                f"the upload goes on beyond {self._max_bytes} bytes, the most that is taken as one blob",
+                hint="split the content into several layers, or ask the operator to raise max-blob-bytes",
+            )
         if self._end is not None and self._writer.offset + len(data) > self._end:
             raise SizeInvalid(
                 f"the chunk is longer than announced: it was to end at {self._end} of the upload",
@@ -142,6 +149,7 @@ class PushFlow:
         clock: Clock,
         jobs_for: JobsFor,
         sparse_indexes: bool,
+        max_blob_bytes: int,
         pushed: Callable[[], None],
     ) -> None:
         self._manifests = manifests
@@ -152,6 +160,7 @@ class PushFlow:
         self._clock = clock
         self._jobs_for = jobs_for
         self._sparse_indexes = sparse_indexes
+        self._max_blob_bytes = max_blob_bytes
         self._pushed = pushed
         self._alone_with = _OneAtATime()
 
@@ -189,7 +198,7 @@ class PushFlow:
                     hint="chunks are sent in order; ask for the upload's status and go on from there",
                 )
             with self._blob_store.append(upload, found.offset) as writer:
-                session = UploadSession(found, writer, length)
+                session = UploadSession(found, writer, length, max_bytes=self._max_blob_bytes)
                 try:
                     yield session
                 finally:
@@ -327,13 +336,29 @@ class PushFlow:
     # --- taking away -----------------------------------------------------------------------------
 
     def delete_manifest(self, repository: RepositoryName, target: Tag | Digest, actor: Actor) -> None:
-        """Delete a tag, or a manifest with its tags. Raises ``ManifestUnknown``, ``Refused``."""
+        """Delete a tag, or a manifest with its tags.
+
+        Raises ``ManifestUnknown``, ``Refused``; ``Conflict`` when the repository never stands still.
+        """
+        for attempts_left in reversed(range(MAX_MANIFEST_ATTEMPTS)):
+            try:
+                self._judge_and_delete(repository, target, actor)
+            except Conflict:
+                if not attempts_left:
+                    raise
+            else:
+                return
+
+    def _judge_and_delete(self, repository: RepositoryName, target: Tag | Digest, actor: Actor) -> None:
+        """Raises ``Conflict`` when anything in the repository changed between judgement and transaction:
+        the tag may point elsewhere, or a protected tag may point to the manifest by now."""
+        revision = self._manifests.revision(repository)
         stored = self._manifests.find(repository, target)
         if stored is None:
             raise ManifestUnknown(f"there is no {target[:80]!a} in {repository}")
         tag = target if isinstance(target, Tag) else None
         self._gate.change(Action.DELETE, repository, stored.digest, actor, tag=tag, role=stored.role)
-        self._manifests.delete(repository, target)
+        self._manifests.delete(repository, target, revision=revision)
 
     def delete_blob(self, repository: RepositoryName, digest: Digest, actor: Actor) -> None:
         """Raises ``BlobUnknown``; ``Conflict`` while a manifest needs it."""

@@ -130,11 +130,16 @@ class Manifests(Protocol):
         """
         ...
 
-    def delete(self, repository: RepositoryName, target: Tag | Digest) -> bool:
+    def delete(self, repository: RepositoryName, target: Tag | Digest, *, revision: int) -> bool:
         """Remove a tag, or a manifest with all tags that point to it. False when it was not there.
 
-        An index that names a deleted child becomes sparse; blobs stay with the repository.
+        An index that names a deleted child becomes sparse; blobs stay with the repository. Raises
+        ``Conflict`` when the repository is no longer at ``revision``: something changed since it was judged.
         """
+        ...
+
+    def revision(self, repository: RepositoryName) -> int:
+        """Counts the changes of the repository's tags, manifests and evidence; 0 when it is unknown."""
         ...
 
     def tags(self, repository: RepositoryName, *, after: str, limit: int) -> tuple[Tag, ...] | None:

@@ -59,11 +59,12 @@ class SqlManifests:
         self._database.write(lambda connection: _put(connection, push))
         self._freshness.repositories_changed([push.repository])
 
-    def delete(self, repository: RepositoryName, target: Tag | Digest) -> bool:
+    def delete(self, repository: RepositoryName, target: Tag | Digest, *, revision: int) -> bool:
         def change(connection: Connection) -> bool:
             found = repository_id(connection, repository)
             if found is None:
                 return False
+            _check_revision(connection, repository, revision)
             gone = _delete_tag if isinstance(target, Tag) else _delete_manifest
             bump_repository(connection, found)
             return gone(connection, found, target)
@@ -71,6 +72,9 @@ class SqlManifests:
         deleted = self._database.write(change)
         self._freshness.repositories_changed([repository])
         return deleted
+
+    def revision(self, repository: RepositoryName) -> int:
+        return self._database.read(lambda connection: _revision(connection, repository))
 
     def tags(self, repository: RepositoryName, *, after: str, limit: int) -> tuple[Tag, ...] | None:
         def question(connection: Connection) -> tuple[Tag, ...] | None:
@@ -173,6 +177,19 @@ def _put(connection: Connection, push: Push) -> None:
         _move_tag(connection, found, name, manifest_id, seconds(push.at))
     insert_jobs(connection, push.jobs, at=push.at)
     bump_repository(connection, found)
+
+
+def _revision(connection: Connection, repository: RepositoryName) -> int:
+    statement = select(_repository.c.revision).where(_repository.c.name == str(repository))
+    return connection.execute(statement).scalar() or 0
+
+
+def _check_revision(connection: Connection, repository: RepositoryName, judged: int) -> None:
+    if _revision(connection, repository) != judged:
+        raise Conflict(
+            f"{repository} changed while the deletion was being judged",
+            hint="delete again: it will be judged against what is there now",
+        )
 
 
 def _check_tags(connection: Connection, repository: int, push: Push) -> None:

@@ -233,6 +233,37 @@ def test_a_refused_push_and_a_refused_delete_change_nothing(tmp_path: Path) -> N
     inside.store.close()
 
 
+def test_a_deletion_is_judged_again_when_anything_changed(
+    inside: Assembly, image: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A protected tag may point to the manifest by the time that it would go."""
+    digest = _put(inside, Tag("1"), image)
+    judged, real = list[object](), inside.gate.change
+
+    def meanwhile(*asked: object, **more: object) -> object:
+        judged.append(asked)
+        if len(judged) == 1:
+            monkeypatch.setattr(inside.gate, "change", real)
+            _put(inside, Tag("v2"), image)
+            monkeypatch.setattr(inside.gate, "change", meanwhile)
+        return real(*asked, **more)  # type: ignore[arg-type]  # handed on as it came
+
+    monkeypatch.setattr(inside.gate, "change", meanwhile)
+    inside.push.delete_manifest(WEB, digest, ROOT)
+    assert len(judged) == 2
+    assert inside.store.manifests.find(WEB, Tag("v2")) is None
+
+
+def test_a_repository_that_never_stands_still_is_a_conflict(
+    inside: Assembly, image: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put(inside, Tag("1"), image)
+    monkeypatch.setattr(inside.store.manifests, "revision", lambda _repository: -1)
+    with pytest.raises(Conflict, match="changed while"):
+        inside.push.delete_manifest(WEB, Tag("1"), ROOT)
+    assert inside.store.manifests.find(WEB, Tag("1")) is not None
+
+
 def test_deleting_what_is_not_there(inside: Assembly) -> None:
     with pytest.raises(ManifestUnknown):
         inside.push.delete_manifest(WEB, Tag("1"), ROOT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from time import monotonic, sleep
 
@@ -189,6 +191,25 @@ def test_a_large_body_is_never_held_whole(wire: Wire, monkeypatch: pytest.Monkey
     wire.blob(b"large" * 2 * MIB)
     assert sum(sizes) == 10 * MIB
     assert max(sizes) < 2 * MIB
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_body_that_never_ends_does(opened: Open, whole: bool) -> None:
+    """What was staged goes with it: an upload that nobody can finish is not kept for a day."""
+    wire = opened(max_blob_bytes=1024 * 1024)
+    upload = f"/v2/{REPOSITORY}/blobs/uploads/?digest={Digest.of(b'x')}" if whole else wire.begin()
+    name, _, port = wire.host.rpartition(":")
+    with socket.create_connection((name, int(port)), timeout=20) as line:
+        line.sendall(_head("POST" if whole else "PATCH", upload, wire, "transfer-encoding: chunked"))
+        with contextlib.suppress(ConnectionError):  # it answers and hangs up while we still talk
+            for _ in range(1000):
+                line.sendall(b"10000\r\n" + bytes(65536) + b"\r\n")
+        got = line.recv(65536)
+    assert got.startswith(b"HTTP/1.1 413")
+    assert b"max-blob-bytes" in got
+    assert not list(wire.inside.store.blob_store._uploads.iterdir())
+    if not whole:
+        assert wire.ask("GET", upload).status == 404
 
 
 def test_a_full_disk_in_the_middle_keeps_what_was_durable(
