@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -128,6 +129,13 @@ class Gated:
             return sign_image(
                 client, target, key or self.key, annotations={}, now=datetime.now(UTC)
             ).signature
+
+    def settle(self) -> None:
+        """Wait for the scans that the pushes caused: their reports make verdicts stale."""
+        deadline = monotonic() + 20
+        while any(state in {"ready", "running"} for _, state in self.server.store.jobs.counts()):
+            assert monotonic() < deadline, "the scans do not end"
+            sleep(0.02)
 
     def set_policy(self, files: Mapping[str, str]) -> None:
         """Write files and load them."""

@@ -32,6 +32,8 @@ def test_another_credential_of_the_same_caller_is_answered_from_memory(gated: Ga
     assert gated.ask("prod", "GET", f"{WEB}/manifests/1").status == 200
     layer = json.loads(gated.ask("prod", "GET", f"{WEB}/manifests/1").body)["layers"][0]["digest"]
     assert gated.ask("prod", "GET", f"{WEB}/blobs/{layer}").status == 200
+    gated.settle()
+    assert gated.ask("prod", "GET", f"{WEB}/manifests/1").status == 200
     for path in (f"{WEB}/manifests/1", f"{WEB}/blobs/{layer}"):
         before = cached(gated)
         assert gated.request("GET", path, {"authorization": token(gated, "prod")}).status == 200

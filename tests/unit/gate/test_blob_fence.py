@@ -1,0 +1,90 @@
+"""The second fence: a blob is served when a manifest that the caller may have reaches it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.gate.conftest import Gated
+from trustgate.flows.gather import Gatherer
+from trustgate.oci.digest import Digest
+from trustgate.oci.names import RepositoryName, Tag
+
+WEB = RepositoryName("shop/web")
+
+
+def layer_of(gated: Gated, digest: Digest) -> Digest:
+    document = json.loads(gated.ask("ci", "GET", f"/v2/{WEB}/manifests/{digest}").body)
+    return Digest(document["layers"][0]["digest"])
+
+
+def rewrapped(gated: Gated, digest: Digest, tag: str) -> Digest:
+    """Another manifest around the same blobs."""
+    document = json.loads(gated.ask("ci", "GET", f"/v2/{WEB}/manifests/{digest}").body)
+    raw = json.dumps(document | {"annotations": {"wrapped": "again"}}).encode()
+    with gated.client("ci", WEB) as client:
+        return client.put_manifest(raw, document["mediaType"], Tag(tag))
+
+
+@pytest.mark.parametrize("signed_first", [True, False])
+def test_a_layer_of_a_refused_and_an_admitted_image_is_served(gated: Gated, signed_first: bool) -> None:
+    first = gated.push(WEB, "1", "shared")
+    second = rewrapped(gated, first, "2")
+    layer = layer_of(gated, first)
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/blobs/{layer}").status == 403
+    gated.sign(WEB, first if signed_first else second)
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/blobs/{layer}").status == 200
+
+
+def test_a_refusal_names_the_rule_that_the_image_failed(gated: Gated) -> None:
+    layer = layer_of(gated, gated.push(WEB, "1", "web"))
+    answer = gated.ask("prod", "GET", f"/v2/{WEB}/blobs/{layer}")
+    assert "denied by prod/signed" in answer.error["message"]
+
+
+def test_a_blob_that_no_manifest_reaches_is_refused_with_its_reason(gated: Gated) -> None:
+    content = b"nobody points to this"
+    with gated.client("ci", WEB) as client:
+        client.put_blob(Digest.of(content), iter([content]), len(content))
+    for method in ("GET", "HEAD"):
+        answer = gated.ask("prod", method, f"/v2/{WEB}/blobs/{Digest.of(content)}")
+        assert answer.status == 403
+        assert "trustgate-decision" in answer.headers
+
+
+def test_evidence_is_gathered_once_for_an_image_and_its_blobs(
+    gated: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = gated.push(WEB, "1", "web")
+    gated.sign(WEB, digest)
+    layer = layer_of(gated, digest)
+    gated.settle()
+    asked: list[str] = []
+    real = Gatherer.evidence
+
+    def counted(self: Gatherer, request: object, *rest: object, **more: object) -> object:
+        asked.append(str(request))
+        return real(self, request, *rest, **more)  # type: ignore[arg-type]  # handed on as it came
+
+    monkeypatch.setattr(Gatherer, "evidence", counted)
+    monkeypatch.setattr(gated.server.store.manifests, "containing", _Counted(gated, asked))
+    for _ in range(3):  # with a new token each: what is kept under a token is another memory
+        for path in (f"/v2/{WEB}/manifests/{digest}", f"/v2/{WEB}/blobs/{layer}"):
+            scope = gated.ask("prod", "GET", f"/token?scope=repository:{WEB}:pull")
+            bearer = f"Bearer {json.loads(scope.body)['token']}"
+            assert gated.request("GET", path, {"authorization": bearer}).status == 200
+    assert asked.count(f"containing {layer}") == 1, asked
+    assert len(asked) <= 4, asked
+
+
+class _Counted:
+    """Looks for the manifests of a blob, and counts them."""
+
+    def __init__(self, gated: Gated, asked: list[str]) -> None:
+        self._real = gated.server.store.manifests.containing
+        self._asked = asked
+
+    def __call__(self, repository: RepositoryName, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
+        self._asked.append(f"containing {digest}")
+        return self._real(repository, digest, limit=limit)
