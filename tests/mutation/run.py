@@ -1,6 +1,6 @@
 """Take each check away, one at a time, and see a test go red.
 
-    python -m tests.mutation.run [gate|evidence] [--jobs N]
+    python -m tests.mutation.run [gate|evidence] [--jobs N] [--only FILE]
 
 A mutant is one ``if`` whose condition became ``False`` (the check never speaks), or one operand of an ``and``
 or ``or`` that was left out. Each runs in a copy of the tree with the tests that guard its room. Prints the
@@ -125,6 +125,7 @@ def survives(mutant: Mutant, tests: tuple[str, ...], copies: Copies) -> bool:
 
 def main() -> int:
     rooms = [name for name in sys.argv[1:] if name in ROOMS] or list(ROOMS)
+    only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
     jobs = int(sys.argv[sys.argv.index("--jobs") + 1]) if "--jobs" in sys.argv else 2
     killed, left = 0, []
     with tempfile.TemporaryDirectory(prefix="trustgate-mutants-") as folder:
@@ -134,6 +135,7 @@ def main() -> int:
                 (mutant, pool.submit(survives, mutant, ROOMS[room][1], copies))
                 for room in rooms
                 for path in ROOMS[room][0]
+                if only in path
                 for mutant in mutants(path)
             ]
             for mutant, outcome in work:

@@ -163,12 +163,12 @@ class Gate:
         from the cache: where a tag points may change between two pushes.
         """
         request = Request(action, repository, digest, actor.caller, tag)
-        return self._answer(self._ask(request, role or self._role(repository, digest)))
+        return self._answer(self._ask(request, role or self._role(repository, digest), self._policies()))
 
     def explain(self, manifest: StoredManifest, actor: Actor, *, tag: Tag | None) -> DecisionRecord:
         """The decision on a pull as it would fall now, recorded so that its page exists."""
         request = Request(Action.PULL, manifest.repository, manifest.digest, actor.caller, tag)
-        judged = self._ask(request, manifest.role)
+        judged = self._ask(request, manifest.role, self._policies())
         self._save(judged)
         return judged.record
 
@@ -176,13 +176,15 @@ class Gate:
 
     def _reach(self, action: Action, repository: RepositoryName, digest: Digest, actor: Actor) -> Judged:
         """The first yes of a manifest that points to the blob; else the first no."""
-        refused: Judged | None = None
+        refusals: list[Judged] = []
         for request, role in self._ways_to(action, repository, digest, actor):
             judged = self._judge(request, role)
             if judged.verdict.allowed:
                 return judged
-            refused = refused or judged
-        return refused or self._unreachable(Request(action, repository, digest, actor.caller))
+            refusals.append(judged)
+        if refusals:
+            return refusals[0]
+        return self._unreachable(Request(action, repository, digest, actor.caller))
 
     def _ways_to(
         self, action: Action, repository: RepositoryName, digest: Digest, actor: Actor
@@ -224,9 +226,8 @@ class Gate:
             self.cache.put(key, vector, policies, judged)
         return judged
 
-    def _ask(self, request: Request, role: Role, policies: PolicySet | None = None) -> Judged:
+    def _ask(self, request: Request, role: Role, policies: PolicySet) -> Judged:
         began = self._clock.monotonic()
-        policies = policies or self._policies()
         now = self._clock.now()
         needs = policies.needs(request)
         evidence = self._gatherer.evidence(request, role, needs=needs, policies=policies, now=now)

@@ -81,9 +81,13 @@ class Gated:
         """One request as a robot (Basic), or as nobody."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if who:
-            login = f"robot${who}:{self.secrets[who]}".encode()
-            sent["authorization"] = f"Basic {base64.b64encode(login).decode()}"
+            sent["authorization"] = self.authorization(who)
         return self.request(method, path, sent)
+
+    def authorization(self, who: str) -> str:
+        """The header of a robot that logs in with its secret."""
+        login = f"robot${who}:{self.secrets[who]}".encode()
+        return f"Basic {base64.b64encode(login).decode()}"
 
     def request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
