@@ -32,7 +32,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "trustgate/flows/pull.py",
             "trustgate/api/hot.py",
         ),
-        ("tests/unit/gate", "tests/unit/flows", "tests/unit/api"),
+        ("tests/unit/api/test_hot.py", "tests/unit/flows", "tests/unit/gate", "tests/unit/api"),
     ),
     "evidence": (
         tuple(
