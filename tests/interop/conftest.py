@@ -44,7 +44,7 @@ def images(world: World, layout: Path) -> World:
 @pytest.fixture(scope="session")
 def docker(world: World) -> Iterator[DockerDaemon]:
     client, daemon = require("docker"), require("dockerd")
-    with DockerDaemon(world.folder / "docker", client.path, daemon.path, world.host) as running:
+    with DockerDaemon(world.folder / "docker", client.path, daemon.path) as running:
         yield running
 
 

@@ -16,6 +16,8 @@ import pytest
 from tests.clients.catalog import REQUIRE
 
 START_TIMEOUT_S = 40
+UNCONNECTED = ("--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs")
+BRIDGED = ("--bip=10.213.7.1/24", "--ip6tables=false", "--storage-driver=overlay2")
 
 
 class _Daemon:
@@ -52,26 +54,22 @@ class _Daemon:
 
 
 class DockerDaemon(_Daemon):
-    """Debian's dockerd, without a bridge, with plain files as its storage."""
+    """Debian's dockerd: without a network of its own, or with a bridge for containers that run."""
 
-    def __init__(self, folder: Path, client: Path, daemon: Path, registry: str) -> None:
+    def __init__(self, folder: Path, client: Path, daemon: Path, *, bridged: bool = False) -> None:
         super().__init__(folder, "dockerd")
         self.client = client
         self._daemon = daemon
-        self._registry = registry
+        self._network = BRIDGED if bridged else UNCONNECTED
 
     def __enter__(self) -> Self:
         command = [
             str(self._daemon),
-            "--iptables=false",
-            "--ip6tables=false",
-            "--bridge=none",
-            "--storage-driver=vfs",
+            *self._network,
             f"--data-root={self.folder / 'data'}",
             f"--exec-root={self.run_folder / 'exec'}",
             f"--pidfile={self.run_folder / 'pid'}",
             f"--host={self.host}",
-            f"--insecure-registry={self._registry}",
         ]
         self._start(command, self._answers)
         return self

@@ -29,7 +29,7 @@ from trustgate.remote.layout import LayoutSource
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 30
-COMMAND_TIMEOUT_S = 120
+COMMAND_TIMEOUT_S = 300
 
 POLICY = {
     "trustgate.yaml": """\
