@@ -89,12 +89,12 @@ def load_settings(
 
 def _from_file(config: Path | None, mistakes: list[str]) -> list[tuple[str, Mapping[str, Any]]]:
     path = config or Path(CONFIG_FILE)
-    if not path.exists():
+    try:
+        return [(str(path), tomllib.loads(path.read_text("utf-8")))]
+    except FileNotFoundError:
         if config is not None:
             mistakes.append(f"{config}: there is no such file")
         return []
-    try:
-        return [(str(path), tomllib.loads(path.read_text("utf-8")))]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
         mistakes.append(f"{path}: {exc}")
         return []

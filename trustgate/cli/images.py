@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import Reference, RepositoryName, Tag
 from trustgate.ports import ImageSource
@@ -48,7 +50,9 @@ def open_registry(reference: Reference, *, plain_http: bool = False) -> ImageSou
     from trustgate.remote.registry import client_for
 
     credential = DockerConfig(os.environ, Path.home()).find(reference.host)
-    return client_for(reference, credential, plain_http=plain_http)
+    client = client_for(reference, credential, plain_http=plain_http)
+    click.get_current_context().call_on_close(client.close)
+    return client
 
 
 def warn_about_tag(place: Place, digest: Digest) -> str:

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,17 +60,18 @@ def run_server(settings: Settings, ready: Any) -> None:
     from trustgate.wiring import build
 
     began = time.monotonic()
-    sock = bind(settings.host, settings.port)
-    settings = replace(settings, port=sock.getsockname()[1])
-    side = bind(settings.host, settings.metrics_port) if settings.metrics_port else None
-    server = build(settings)
-    listeners = [Listener(server.app, sock, settings.tls_cert, settings.tls_key)]
-    if side is not None:
-        listeners.append(Listener(MetricsApp(server.metrics), side))
-    try:
+    with ExitStack() as open_things:
+        sock = open_things.enter_context(bind(settings.host, settings.port))
+        settings = replace(settings, port=sock.getsockname()[1])
+        side = None
+        if settings.metrics_port:
+            side = open_things.enter_context(bind(settings.host, settings.metrics_port))
+        server = build(settings)
+        open_things.callback(server.close)
+        listeners = [Listener(server.app, sock, settings.tls_cert, settings.tls_key)]
+        if side is not None:
+            listeners.append(Listener(MetricsApp(server.metrics), side))
         run(listeners, on_ready=lambda: ready(server, time.monotonic() - began))
-    finally:
-        server.close()
 
 
 def announce(server: Server, took_s: float) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import click
+
 from trustgate.errors import ConfigInvalid
 
 
@@ -23,6 +25,7 @@ class Api:
             raise ConfigInvalid(f"{server!a} is not a server", hint="--server http://localhost:5080")
         credential = DockerConfig(os.environ, Path.home()).find(parts.netloc)
         self._client = ApiClient(f"{parts.scheme}://{parts.netloc}", credential)
+        click.get_current_context().call_on_close(self._client.close)
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
         return self._client.call("GET", path, query=query)

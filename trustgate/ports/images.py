@@ -25,7 +25,10 @@ class FoundManifest:
 
 
 class ImageSource(Protocol):
-    """One repository. Raises ``UpstreamFailed``, ``UpstreamRefused``, ``NotFound``, ``DigestInvalid``."""
+    """One repository.
+
+    Raises ``UpstreamFailed``, ``UpstreamRefused``, ``Unauthorized``, ``NotFound``, ``DigestInvalid``.
+    """
 
     def manifest(self, target: Tag | Digest) -> FoundManifest:
         """The manifest, its digest verified when it was asked for by digest."""

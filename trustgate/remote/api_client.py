@@ -7,11 +7,27 @@ from typing import Any, Final
 
 import httpx
 
-from trustgate.errors import NotFound, UpstreamFailed, UpstreamRefused
+from trustgate.errors import (
+    ConfigInvalid,
+    NotFound,
+    TrustgateError,
+    Unauthorized,
+    UpstreamFailed,
+    UpstreamRefused,
+)
 from trustgate.remote.docker_config import Credential
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 TIMEOUT_S: Final = 60.0
+
+
+_KINDS: Final[Mapping[int, type[TrustgateError]]] = {
+    400: ConfigInvalid,
+    401: Unauthorized,
+    404: NotFound,
+    409: ConfigInvalid,
+    422: ConfigInvalid,
+}
 
 
 class ApiClient:
@@ -22,6 +38,9 @@ class ApiClient:
         auth = httpx.BasicAuth(credential.username, credential.secret) if credential else None
         self._http = httpx.Client(auth=auth, timeout=TIMEOUT_S, headers={"accept": "application/json"})
 
+    def close(self) -> None:
+        self._http.close()
+
     def call(
         self,
         method: str,
@@ -30,7 +49,8 @@ class ApiClient:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Raises ``UpstreamFailed``, ``UpstreamRefused``, ``NotFound``, with the server's own words."""
+        """Raises ``UpstreamFailed``, ``UpstreamRefused``, ``NotFound``, ``Unauthorized``, with the server's
+        own words; ``ConfigInvalid`` for what was asked wrongly."""
         try:
             answer = self._http.request(method, self._base + path, params=query, json=body)
             document = answer.json() if answer.content and len(answer.content) <= MAX_ANSWER_BYTES else {}
@@ -44,9 +64,8 @@ class ApiClient:
         if answer.is_success:
             return dict(document)
         said = str(document.get("detail") or f"status {answer.status_code}")
-        if answer.status_code == 404:
-            raise NotFound(said, hint=str(document.get("hint", "")))
-        if answer.status_code >= 500:
-            raise UpstreamFailed(said)
-        hint = "log in first: trustgate login " + self._base.partition("://")[2]
-        raise UpstreamRefused(said, hint=hint if answer.status_code == 401 else str(document.get("hint", "")))
+        hint = str(document.get("hint", ""))
+        if answer.status_code == 401:
+            hint = f"log in first: trustgate login {self._base.partition('://')[2]}"
+        failed = UpstreamFailed if answer.status_code >= 500 else UpstreamRefused
+        raise _KINDS.get(answer.status_code, failed)(said, hint=hint)

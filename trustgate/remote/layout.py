@@ -75,7 +75,7 @@ class LayoutSource:
                 running.update(piece)
                 yield piece
         if size != descriptor.size or running.hexdigest() != descriptor.digest.hex:
-            raise DigestInvalid(f"{self._directory}: the blob {descriptor.digest.short} is damaged")
+            raise _damaged(self._directory, descriptor.digest)
 
     def referrers(self, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
         found: dict[Digest, None] = {}
@@ -182,7 +182,7 @@ class LayoutSource:
         if len(raw) > max_bytes:
             raise UpstreamFailed(f"{self._directory}: {digest.short} has more than {max_bytes} bytes")
         if Digest.of(raw, digest.algorithm) != digest:
-            raise DigestInvalid(f"{self._directory}: the blob {digest.short} is damaged")
+            raise _damaged(self._directory, digest)
         return raw
 
     def _open(self, digest: Digest) -> Any:
@@ -221,3 +221,10 @@ def _replaced(entry: dict[str, Any], digest: Digest, tag: Tag | None) -> bool:
     if tag is not None:
         return bool(name == tag)
     return entry.get("digest") == digest and name is None
+
+
+def _damaged(directory: Path, digest: Digest) -> DigestInvalid:
+    return DigestInvalid(
+        f"{directory}: the blob {digest.short} has other bytes than its digest or size says",
+        hint="the layout is damaged: copy the image into it again",
+    )

@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from trustgate import __version__
-from trustgate.errors import DigestInvalid, NotFound, UpstreamFailed, UpstreamRefused
+from trustgate.errors import DigestInvalid, NotFound, Unauthorized, UpstreamFailed, UpstreamRefused
 from trustgate.evidence.shape import fallback_tag
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -167,7 +167,7 @@ class RegistryClient:
             return digest
 
     def check_login(self) -> None:
-        """Prove that the credential is taken. Raises ``UpstreamRefused``."""
+        """Prove that the credential is taken. Raises ``Unauthorized``, ``UpstreamRefused``."""
         answer = self._send("GET", urljoin(self._base, "/v2/"), {}, None)
         if answer.status_code == 401:
             self._authenticate(answer, push=False, scoped=False)
@@ -314,8 +314,9 @@ def _raise_for(answer: httpx.Response, host: str, what: str) -> None:
         raise NotFound(f"{what}: not found ({said})")
     if answer.status_code >= 500:
         raise UpstreamFailed(f"{what}: {host} answered {answer.status_code} ({said})")
-    hint = "trustgate login " + host if answer.status_code == 401 else ""
-    raise UpstreamRefused(said or f"{what}: {answer.status_code}", detail=f"{answer.status_code}", hint=hint)
+    if answer.status_code == 401:
+        raise Unauthorized(f"{what}: {said}", hint=f"trustgate login {host}")
+    raise UpstreamRefused(said, detail=f"{answer.status_code}")
 
 
 def _error_text(answer: httpx.Response) -> str:

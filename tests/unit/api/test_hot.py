@@ -176,6 +176,14 @@ def test_any_change_makes_it_stale(rig: Rig) -> None:
     assert rig.calls == 3
 
 
+def test_what_is_stale_does_not_stay(rig: Rig) -> None:
+    rig.ask()
+    rig.bump()
+    rig.status = 403
+    rig.ask()
+    assert not rig.path._entries
+
+
 def test_a_change_while_the_application_answers_makes_it_stale_at_birth(rig: Rig) -> None:
     rig.meanwhile = True
     rig.ask()

@@ -24,6 +24,7 @@ from trustgate.flows.identity import Identity
 from trustgate.flows.passwords import looks_like_robot_secret, new_robot_secret
 from trustgate.flows.throttle import FREE_ATTEMPTS
 from trustgate.flows.tokens import LIFETIME_S, Access, Tokens, grant, read_scopes
+from trustgate.policy.model import Caller
 from trustgate.ports import Grant
 from trustgate.store.opening import Store, open_store
 
@@ -313,3 +314,10 @@ def test_accounts_expire_by_the_wall_clock(house: House, robot: str) -> None:
     house.login("robot$prod", robot)
     house.clock.advance(6)
     assert house.identity.remembered(basic("robot$prod", robot)) is None
+
+
+def test_admin_of_a_project_may_everything_there_and_nothing_elsewhere() -> None:
+    actor = Actor(Caller("lead"), grants=(Grant("shop", frozenset({"admin"})),))
+    for permission in ("pull", "push", "delete", "admin"):
+        assert actor.may(permission, "shop/web")
+        assert not actor.may(permission, "other/web")

@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -154,8 +155,9 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
         place.write_text(text)
 
 
-@pytest.fixture
-def gated(tmp_path: Path) -> Iterator[Gated]:
+@contextmanager
+def serve_gated(folder: Path) -> Iterator[Gated]:
+    """A server on an empty data directory, with policy, key and robots."""
     key = ec.generate_private_key(ec.SECP256R1())
     files = {
         "trustgate.yaml": ROOT,
@@ -163,8 +165,8 @@ def gated(tmp_path: Path) -> Iterator[Gated]:
         "trust/keys/release.pub": public_pem(key).decode(),
         "policies/prod.yaml": SIGNED,
     }
-    write(tmp_path / "policy", files)
-    server = build(Settings(data=tmp_path / "data", policy=f"dir:{tmp_path / 'policy'}"))
+    write(folder / "policy", files)
+    server = build(Settings(data=folder / "data", policy=f"dir:{folder / 'policy'}"))
     try:
         wanted: dict[str, tuple[str, frozenset[Permission]]] = {
             "ci": ("shop", frozenset({"pull", "push", "delete"})),
@@ -178,6 +180,12 @@ def gated(tmp_path: Path) -> Iterator[Gated]:
         thief = [Grant("shop", frozenset({"pull"})), Grant("den", both)]
         secrets["thief"] = server.accounts.create_robot("thief", grants=thief)[1]
         with serving(server.app) as host:
-            yield Gated(server, host, tmp_path, key, secrets)
+            yield Gated(server, host, folder, key, secrets)
     finally:
         server.close()
+
+
+@pytest.fixture
+def gated(tmp_path: Path) -> Iterator[Gated]:
+    with serve_gated(tmp_path) as made:
+        yield made
