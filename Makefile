@@ -38,7 +38,7 @@ check: $(STAMP) ## everything a machine can say about the code without running i
 test: test-unit test-interop ## all tests; suites without their clients are skipped, and say so
 
 test-unit: $(STAMP) ## without outside clients, under two minutes
-	@$(BIN)/pytest tests/unit $(SELECT)
+	@$(BIN)/pytest -n auto --dist worksteal tests/unit $(SELECT)
 
 test-interop: $(STAMP) ## with real docker, podman, cosign …; see make clients
 	@$(BIN)/pytest tests/interop $(SELECT)

@@ -142,6 +142,7 @@ GOOD = world.b64(world.signature(ALICE, world.simple_signing(SUBJECT)))
         GOOD + "ж",
         "AAAA" * 1024,
     ],
+    ids=range(8),
 )
 def test_the_signature_annotation_has_one_spelling(text: str) -> None:
     candidate = world.legacy_candidate(SUBJECT, ALICE, annotations={world.SIGNATURE: text})
