@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
-from time import monotonic
 from typing import Any
 
 import uvicorn
@@ -32,6 +30,7 @@ from trustgate.flows.push import PushFlow
 from trustgate.flows.tokens import Tokens
 from trustgate.policy.document import PolicySet, load
 from trustgate.store.opening import Store, open_store
+from trustgate.wiring import SystemClock
 
 USER = "conformance"
 PASSWORD = "a-password-of-this-test-only"
@@ -43,16 +42,6 @@ kind: Root
 defaults:
   noMatch: {pull: allow, push: allow, delete: allow}
 """
-
-
-class SystemClock:
-    """The port ``Clock``, by the machine's clock."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return monotonic()
 
 
 @dataclass(frozen=True, slots=True)
