@@ -20,6 +20,8 @@ DEFAULT_PORT = 5080
 MAX_PORT = 65535
 CONFIG_FILE = "trustgate.toml"
 ENVIRONMENT_PREFIX = "TRUSTGATE_"
+SLIP = 0.8
+THE_ENVIRONMENT, THE_COMMAND_LINE = "the environment", "the command line"
 _UNITS = ("", "KiB", "MiB", "GiB", "TiB")
 _SIZE = re.compile(rf"([0-9]{{1,18}}) ?({'|'.join(_UNITS)})")
 
@@ -69,8 +71,8 @@ def load_settings(
     names = {field.name for field in fields(Settings)}
     for source, given in (
         *_from_file(config, mistakes),
-        ("the environment", _from_environment(environment)),
-        ("the command line", flags),
+        (THE_ENVIRONMENT, _from_environment(environment, mistakes)),
+        (THE_COMMAND_LINE, flags),
     ):
         for name, value in given.items():
             if name not in names:
@@ -100,8 +102,15 @@ def _from_file(config: Path | None, mistakes: list[str]) -> list[tuple[str, Mapp
         return []
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+def _from_environment(environment: Mapping[str, str], mistakes: list[str]) -> dict[str, str]:
+    """Variables of other makers share the prefix (Kubernetes' do), so only what looks like a slip is one."""
     known = {f"{ENVIRONMENT_PREFIX}{field.name.upper()}": field.name for field in fields(Settings)}
+    for name in environment:
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in known:
+            continue
+        close = get_close_matches(name.removeprefix(ENVIRONMENT_PREFIX).lower(), known.values(), 1, SLIP)
+        if close:
+            mistakes.append(f"{name} is no setting; did you mean {ENVIRONMENT_PREFIX}{close[0].upper()}?")
     return {known[name]: value for name, value in environment.items() if name in known and value}
 
 
@@ -109,20 +118,37 @@ def _read(name: str, value: Any, source: str, values: dict[str, Any], mistakes: 
     try:
         values[name] = _READERS[name](value)
     except (ValueError, TypeError) as exc:
-        mistakes.append(f"{source}: {name.replace('_', '-')}: {exc}")
+        mistakes.append(f"{_spelled(name, source)}: {exc}")
+
+
+def _spelled(name: str, source: str) -> str:
+    """The setting as the reader wrote it, there where it has to be changed."""
+    if source == THE_ENVIRONMENT:
+        return f"{ENVIRONMENT_PREFIX}{name.upper()}"
+    if source == THE_COMMAND_LINE:
+        return f"--{name.replace('_', '-')}"
+    return f"{source}: {name}"
 
 
 def _port(value: Any) -> int:
-    number = int(value)
+    if str(value).startswith("tcp://"):
+        raise ValueError(
+            f"{str(value)!r} is not a port; Kubernetes sets this variable for a Service named trustgate: "
+            "name the Service otherwise, or set enableServiceLinks: false"
+        )
+    try:
+        number = int(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a port (0 to {MAX_PORT})") from None
     if not 0 <= number <= MAX_PORT:
         raise ValueError(f"{number} is not a port (0 to {MAX_PORT})")
     return number
 
 
 def _count(value: Any) -> int:
-    number = int(value)
+    number = int(value) if str(value).isdecimal() else 0
     if not 1 <= number <= 1024:
-        raise ValueError(f"{number} is not between 1 and 1024")
+        raise ValueError(f"{value!r} is not a number from 1 to 1024")
     return number
 
 

@@ -35,10 +35,7 @@ def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises ``ConfigInvalid``."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
+        sock = _listening(family, host, port)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             raise ConfigInvalid(
@@ -48,6 +45,19 @@ def bind(host: str, port: int) -> socket.socket:
             f"can't listen on {host}:{port}: {exc.strerror or exc}", hint="check --host and --port"
         ) from exc
     sock.set_inheritable(False)
+    return sock
+
+
+def _listening(family: int, host: str, port: int) -> socket.socket:
+    """Left open only when it listens. Raises ``OSError``."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 

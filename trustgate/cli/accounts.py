@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from trustgate.cli.main import EXIT_CODES
+from trustgate.cli.options import output_option, password_stdin_option, server_option
 from trustgate.cli.output import emit_json, note, table
 
-_server = click.option(
-    "--server", envvar="TRUSTGATE_SERVER", default="http://localhost:5080", show_default=True
-)
-_output = click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
 _grant = click.option(
     "--grant",
     "grants",
@@ -28,6 +24,16 @@ def _api(server: str) -> Any:
     from trustgate.cli.server import Api
 
     return Api(server)
+
+
+def _new_password(from_stdin: bool) -> str:
+    from trustgate.cli.secret import ask_secret, secret_from_stdin
+
+    return (
+        secret_from_stdin()
+        if from_stdin
+        else ask_secret("Password", instead="--password-stdin", confirm=True)
+    )
 
 
 def _list(kind: str, server: str, output: str) -> None:
@@ -54,7 +60,7 @@ def _delete(name: str, server: str) -> None:
     note(f"deleted {name}")
 
 
-@click.group()
+@click.group(epilog=EXIT_CODES)
 def user() -> None:
     """Manage users.
 
@@ -67,10 +73,10 @@ def user() -> None:
 @user.command("create", epilog=EXIT_CODES)
 @click.argument("name")
 @click.option("--admin", is_flag=True, help="May do everything.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from stdin.")
+@password_stdin_option
 @_grant
 @_group
-@_server
+@server_option
 def user_create(
     name: str,
     admin: bool,
@@ -84,19 +90,15 @@ def user_create(
     \b
       trustgate user create alice --grant shop=pull,push
     """
-    secret = (
-        sys.stdin.readline().rstrip("\r\n")
-        if password_stdin
-        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    )
+    secret = _new_password(password_stdin)
     body = {"name": name, "password": secret, "admin": admin, "grants": list(grants), "groups": list(groups)}
     _api(server).post("/api/v1/users", body)
     note(f"created user {name}")
 
 
 @user.command("ls", epilog=EXIT_CODES)
-@_server
-@_output
+@server_option
+@output_option
 def user_ls(server: str, output: str) -> None:
     """List users.
 
@@ -108,7 +110,7 @@ def user_ls(server: str, output: str) -> None:
 
 @user.command("delete", epilog=EXIT_CODES)
 @click.argument("name")
-@_server
+@server_option
 def user_delete(name: str, server: str) -> None:
     """Delete a user.
 
@@ -120,8 +122,8 @@ def user_delete(name: str, server: str) -> None:
 
 @user.command("password", epilog=EXIT_CODES)
 @click.argument("name")
-@click.option("--password-stdin", is_flag=True)
-@_server
+@password_stdin_option
+@server_option
 def user_password(name: str, password_stdin: bool, server: str) -> None:
     """Set a user's password.
 
@@ -130,16 +132,12 @@ def user_password(name: str, password_stdin: bool, server: str) -> None:
     """
     from trustgate.cli.server import segment
 
-    secret = (
-        sys.stdin.readline().rstrip("\r\n")
-        if password_stdin
-        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    )
+    secret = _new_password(password_stdin)
     _api(server).patch(f"/api/v1/accounts/{segment(name)}", {"password": secret})
     note(f"set the password of {name}")
 
 
-@click.group()
+@click.group(epilog=EXIT_CODES)
 def robot() -> None:
     """Manage robots: accounts for machines, with a secret that expires.
 
@@ -152,11 +150,11 @@ def robot() -> None:
 @robot.command("create", epilog=EXIT_CODES)
 @click.argument("name")
 @click.option("--days", default=90, show_default=True, help="Days until the secret expires.")
-@click.option("--description", default="")
+@click.option("--description", default="", help="What it is for, in your own words.")
 @_grant
 @_group
-@_server
-@_output
+@server_option
+@output_option
 def robot_create(
     name: str,
     days: int,
@@ -187,8 +185,8 @@ def robot_create(
 
 
 @robot.command("ls", epilog=EXIT_CODES)
-@_server
-@_output
+@server_option
+@output_option
 def robot_ls(server: str, output: str) -> None:
     """List robots.
 
@@ -200,7 +198,7 @@ def robot_ls(server: str, output: str) -> None:
 
 @robot.command("delete", epilog=EXIT_CODES)
 @click.argument("name")
-@_server
+@server_option
 def robot_delete(name: str, server: str) -> None:
     """Delete a robot; its tokens end with it.
 
@@ -210,7 +208,7 @@ def robot_delete(name: str, server: str) -> None:
     _delete(name if name.startswith("robot$") else f"robot${name}", server)
 
 
-@click.group()
+@click.group(epilog=EXIT_CODES)
 def project() -> None:
     """Manage projects: the first part of a repository's name.
 
@@ -223,7 +221,7 @@ def project() -> None:
 @project.command("create", epilog=EXIT_CODES)
 @click.argument("name")
 @click.option("--public/--private", default=False, help="Whether anybody may pull.")
-@_server
+@server_option
 def project_create(name: str, public: bool, server: str) -> None:
     """Create a project, or change whether it is public.
 
@@ -237,8 +235,8 @@ def project_create(name: str, public: bool, server: str) -> None:
 
 
 @project.command("ls", epilog=EXIT_CODES)
-@_server
-@_output
+@server_option
+@output_option
 def project_ls(server: str, output: str) -> None:
     """List projects.
 

@@ -9,22 +9,13 @@ from pathlib import Path
 import click
 
 from trustgate.cli.main import EXIT_CODES
+from trustgate.cli.options import data_option, output_option
 from trustgate.cli.output import emit_json, note, table
 from trustgate.scanning import DatabaseStatus, ScanContext, ScannerError, UpdatableScanner
 from trustgate.scanning.discovery import discover
 
-_data = click.option(
-    "--data",
-    "data",
-    type=click.Path(path_type=Path),
-    default=Path("trustgate-data"),
-    envvar="TRUSTGATE_DATA",
-    show_default=True,
-    help="The data directory.",
-)
 
-
-@click.group()
+@click.group(epilog=EXIT_CODES)
 def db() -> None:
     """Import advisories, and see which are loaded.
 
@@ -37,7 +28,7 @@ def db() -> None:
 @db.command("import", epilog=EXIT_CODES)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--allow-shrink", is_flag=True, help="Also when many advisories would be lost.")
-@_data
+@data_option
 def import_(files: tuple[Path, ...], allow_shrink: bool, data: Path) -> None:
     """Import OSV zips (one JSON record a file) and CISA's KEV catalogue.
 
@@ -62,8 +53,8 @@ def import_(files: tuple[Path, ...], allow_shrink: bool, data: Path) -> None:
 
 
 @db.command(epilog=EXIT_CODES)
-@_data
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@data_option
+@output_option
 def status(data: Path, output: str) -> None:
     """Which advisories are loaded, and how old they are.
 

@@ -40,7 +40,11 @@ _VERDICTS = {"allow": "ALLOWED", "warn": "WARN", "deny": "DENIED"}
     "--once", is_flag=True, help="End after the walk; exit 0 if the outcomes are as they should be."
 )
 @click.option(
-    "--directory", type=click.Path(path_type=Path), default=Path("trustgate-demo"), show_default=True
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=Path("trustgate-demo"),
+    show_default=True,
+    help="Where everything is kept; a demo that lies there already is replaced.",
 )
 @click.option("--port", type=int, default=0, help="Port to listen on.  [default: a free one]")
 def demo(once: bool, directory: Path, port: int) -> None:
@@ -132,16 +136,21 @@ class _Demo:
         click.echo(f"{self._step}/6 {what:<24} {where:<34} {styled('ok', 'green')}   {tail}")
 
     def _prepare_folder(self) -> None:
+        from trustgate.errors import ConfigInvalid
+
         marker = self._directory / ".trustgate-demo"
         if self._directory.exists() and not marker.exists():
-            from trustgate.errors import ConfigInvalid
-
             raise ConfigInvalid(
                 f"{self._directory} exists and was not made by the demo", hint="choose another --directory"
             )
-        shutil.rmtree(self._directory, ignore_errors=True)
-        self._directory.mkdir(parents=True)
-        marker.touch()
+        try:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory.mkdir(parents=True)
+            marker.touch()
+        except OSError as exc:
+            raise ConfigInvalid(
+                f"{self._directory} can't be made: {exc.strerror}", hint="choose another --directory"
+            ) from exc
 
     def _policy_repository(self) -> Any:
         from cryptography.hazmat.primitives.asymmetric import ec

@@ -12,23 +12,30 @@ from pathlib import Path
 import click
 
 from trustgate.cli.main import EXIT_CODES
-from trustgate.cli.output import emit_json, styled
+from trustgate.cli.options import data_option, output_option, server_option
+from trustgate.cli.output import emit_json, printable, styled
 from trustgate.errors import TrustgateError
 
 LOW_SPACE_BYTES = 2 * 1024**3
 OLD_ADVISORIES_H = 72
+FIRST_YEAR, LAST_YEAR = 2026, 2100
+CLOCK_TOLERANCE_S = 300
 Check = tuple[str, str]
 """``ok``, ``warn`` or ``FAIL``, and what to say."""
 
 
 @click.command(epilog=EXIT_CODES)
+@data_option
 @click.option(
-    "--data", type=click.Path(path_type=Path), default=Path("trustgate-data"), envvar="TRUSTGATE_DATA"
+    "--policy",
+    "policy_source",
+    envvar="TRUSTGATE_POLICY",
+    show_envvar=True,
+    help="The policy source to try, as serve takes it.",
 )
-@click.option("--policy", "policy_source", envvar="TRUSTGATE_POLICY", help="The policy source to try.")
-@click.option("--server", envvar="TRUSTGATE_SERVER", default="http://localhost:5080", show_default=True)
+@server_option
 @click.option("--quick", is_flag=True, help="Only ask the server whether it lives (for health checks).")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@output_option
 def doctor(data: Path, policy_source: str | None, server: str, quick: bool, output: str) -> None:
     """Check this machine, or a running server.
 
@@ -40,7 +47,7 @@ def doctor(data: Path, policy_source: str | None, server: str, quick: bool, outp
     if not quick:
         checks = [
             ("data", lambda: _data(data)),
-            ("clock", _clock),
+            ("clock", lambda: _clock(data)),
             ("advisories", lambda: _advisories(data)),
             ("credentials", lambda: _credentials(server)),
             *checks,
@@ -54,7 +61,7 @@ def doctor(data: Path, policy_source: str | None, server: str, quick: bool, outp
     else:
         for name, state, text in results:
             colour = {"ok": "green", "warn": "yellow"}.get(state, "red")
-            click.echo(f"{styled(state.ljust(4), colour)}  {name:<12} {text}")
+            click.echo(f"{styled(state.ljust(4), colour)}  {name:<12} {printable(text)}")
     raise click.exceptions.Exit(1 if failures else 0)
 
 
@@ -67,7 +74,9 @@ def _run(check: Callable[[], Check]) -> Check:
 
 
 def _data(data: Path) -> Check:
-    folder = data if data.is_dir() else data.parent if str(data.parent) else Path()
+    folder = data if data.is_dir() else data.parent
+    if not folder.is_dir():
+        return "FAIL", f"{folder} does not exist  -> make it, or choose another --data"
     if not os.access(folder, os.W_OK):
         return "FAIL", f"{folder} is not writable  -> chown it to the user that runs trustgate"
     probe = folder / f".doctor-{os.getpid()}"
@@ -83,11 +92,18 @@ def _data(data: Path) -> Check:
     return state, f"{folder} writable, {free / 1024**3:.0f} GiB free (fsync {took_ms:.1f} ms)"
 
 
-def _clock() -> Check:
-    year = datetime.now(UTC).year
-    if not 2025 <= year <= 2100:
-        return "FAIL", f"the clock says {year}  -> set it; tokens and signatures depend on it"
-    return "ok", datetime.now(UTC).isoformat(timespec="seconds")
+def _clock(data: Path) -> Check:
+    """A clock that was set back shows in files that were written later than now."""
+    now = datetime.now(UTC)
+    told = now.isoformat(timespec="seconds")
+    if not FIRST_YEAR <= now.year <= LAST_YEAR:
+        return "FAIL", f"the clock says {told}  -> set it; tokens and policies' dates depend on it"
+    files = [path.stat().st_mtime for path in data.iterdir() if path.is_file()] if data.is_dir() else []
+    newest = max(files, default=0.0)
+    if newest > now.timestamp() + CLOCK_TOLERANCE_S:
+        written = datetime.fromtimestamp(newest, UTC).isoformat(timespec="seconds")
+        return "FAIL", f"the clock says {told}, but {data} was written at {written}  -> set the clock"
+    return "ok", told
 
 
 def _advisories(data: Path) -> Check:
@@ -97,8 +113,12 @@ def _advisories(data: Path) -> Check:
     if status is None or status.updated_at is None:
         return "warn", "none are loaded: scans can't say anything  -> trustgate db import FILE…"
     hours = (datetime.now(UTC) - status.updated_at).total_seconds() / 3600
+    if hours < -CLOCK_TOLERANCE_S / 3600:
+        when = status.updated_at.isoformat(timespec="seconds")
+        return "FAIL", f"imported at {when}, which is still to come  -> set the clock"
     state = "ok" if hours < OLD_ADVISORIES_H else "warn"
-    return state, f"{sum(status.records.values())} advisories, imported {hours:.0f} h ago"
+    old = "  -> trustgate db import FILE…" if state == "warn" else ""
+    return state, f"{sum(status.records.values())} advisories, imported {max(hours, 0):.0f} h ago{old}"
 
 
 def _policy(source: str) -> Check:
@@ -109,9 +129,10 @@ def _policy(source: str) -> Check:
 
 
 def _credentials(server: str) -> Check:
+    from trustgate.cli.server import server_address
     from trustgate.remote.docker_config import DockerConfig
 
-    host = server.partition("://")[2] or server
+    _base, host = server_address(server)
     config = DockerConfig(os.environ, Path.home())
     found = config.find(host)
     if found is None:
@@ -122,4 +143,4 @@ def _credentials(server: str) -> Check:
 def _server(server: str) -> Check:
     from trustgate.cli.server import Api
 
-    return "ok", f"{server} runs trustgate {Api(server).get('/api/v1/version')['version']}"
+    return "ok", f"{printable(server)} runs trustgate {Api(server).get('/api/v1/version')['version']}"

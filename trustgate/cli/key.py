@@ -11,9 +11,10 @@ from trustgate.cli.main import EXIT_CODES
 from trustgate.cli.output import note
 
 RSA_BITS = 3072
+INSTEAD_OF_ASKING = "set COSIGN_PASSWORD (empty for a key without a password)"
 
 
-@click.group()
+@click.group(epilog=EXIT_CODES)
 def key() -> None:
     """Make a signing key.
 
@@ -25,7 +26,12 @@ def key() -> None:
 @key.command(epilog=EXIT_CODES)
 @click.option("--output", "prefix", default="cosign", show_default=True, help="PREFIX.key and PREFIX.pub.")
 @click.option(
-    "--type", "kind", type=click.Choice(["p256", "ed25519", "rsa"]), default="p256", show_default=True
+    "--type",
+    "kind",
+    type=click.Choice(["p256", "ed25519", "rsa"]),
+    default="p256",
+    show_default=True,
+    help="What kind of key; every cosign reads p256.",
 )
 def generate(prefix: str, kind: str) -> None:
     """Make a key pair as cosign generate-key-pair does; the private half is encrypted.
@@ -36,6 +42,7 @@ def generate(prefix: str, kind: str) -> None:
     """
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+    from trustgate.cli.secret import ask_secret
     from trustgate.errors import ConfigInvalid
     from trustgate.evidence.cosign_key import PrivateKey, public_pem, write_private_key
 
@@ -45,12 +52,8 @@ def generate(prefix: str, kind: str) -> None:
             raise ConfigInvalid(f"{path} exists", hint="move it away, or choose another --output")
     password = os.environ.get("COSIGN_PASSWORD")
     if password is None:
-        password = click.prompt(
-            "Password for the private key",
-            hide_input=True,
-            confirmation_prompt=True,
-            default="",
-            show_default=False,
+        password = ask_secret(
+            "Password of the new key", instead=INSTEAD_OF_ASKING, confirm=True, may_be_empty=True
         )
     made: PrivateKey
     if kind == "p256":
@@ -59,8 +62,18 @@ def generate(prefix: str, kind: str) -> None:
         made = ed25519.Ed25519PrivateKey.generate()
     else:
         made = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
-    descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(write_private_key(made, password.encode()))
-    public.write_bytes(public_pem(made))
+    try:
+        _write(private, write_private_key(made, password.encode()), mode=0o600)
+        _write(public, public_pem(made), mode=0o644)
+    except OSError as exc:
+        raise ConfigInvalid(
+            f"{exc.filename} can't be written: {exc.strerror}", hint="choose another --output"
+        ) from exc
     note(f"wrote {private} and {public}")
+
+
+def _write(path: Path, content: bytes, *, mode: int) -> None:
+    """A new file, never one that is there already."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)

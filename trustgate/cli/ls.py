@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from trustgate.cli.main import EXIT_CODES
+from trustgate.cli.options import output_option, plain_http_option
 from trustgate.cli.output import emit_json
 
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("repository", metavar="HOST/REPOSITORY|oci-layout:DIR")
-@click.option("--plain-http", is_flag=True, help="Speak HTTP to a host that is not this machine.")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@plain_http_option
+@output_option
 def ls(repository: str, plain_http: bool, output: str) -> None:
     """List the tags of a repository, one a line.
 

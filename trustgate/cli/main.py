@@ -22,6 +22,8 @@ EXIT_CODES: Final = """Exit codes, the same for every command:
   130  interrupted
 """
 
+HELP_WIDTH: Final = 100
+
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("trustgate.cli.serve:serve", "Run the registry."),
     "demo": ("trustgate.cli.demo:demo", "See it work: three images, one of them refused."),
@@ -29,7 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "logout": ("trustgate.cli.login:logout", "Forget a login."),
     "push": ("trustgate.cli.transfer:push", "Copy an image from an OCI layout to a registry."),
     "pull": ("trustgate.cli.transfer:pull", "Copy an image from a registry to an OCI layout."),
-    "ls": ("trustgate.cli.ls:ls", "List tags of a repository, or repositories of a registry."),
+    "ls": ("trustgate.cli.ls:ls", "List the tags of a repository."),
     "sign": ("trustgate.cli.sign:sign", "Sign an image with a key."),
     "verify": ("trustgate.cli.verify:verify", "Verify who signed an image."),
     "scan": ("trustgate.cli.scan:scan", "Find known vulnerabilities in an image."),
@@ -42,6 +44,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "project": ("trustgate.cli.accounts:project", "Manage projects."),
     "doctor": ("trustgate.cli.doctor:doctor", "Check this machine, or a running server."),
     "version": ("trustgate.cli.version:version", "Print the version."),
+    "help": ("trustgate.cli.help:show_help", "Show a command's help, or the exit codes."),
 }
 
 
@@ -73,7 +76,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     epilog=EXIT_CODES,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": HELP_WIDTH},
 )
 @click.version_option(__version__, prog_name="trustgate")
 def cli() -> None:
@@ -88,7 +91,7 @@ def cli() -> None:
 def main() -> None:
     """Run, and turn every error into a message and an exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="trustgate", standalone_mode=False, color=_forced_colour())
     except click.exceptions.Exit as exc:
         code = exc.exit_code
     except click.ClickException as exc:
@@ -97,12 +100,16 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except SystemExit:
+        code = 3  # Click ends so when whoever read the result is gone: it was not told, whatever it was
     except Exception as exc:  # noqa: BLE001 - the top of a command
         code = _failed(exc)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _forced_colour() -> bool | None:
+    """Click would take colours out of what is piped, although they were asked for."""
+    return True if os.environ.get("FORCE_COLOR") and not os.environ.get("NO_COLOR") else None
 
 
 def _failed(error: Exception) -> int:

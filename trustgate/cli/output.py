@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
@@ -44,6 +45,16 @@ def tell_error(error: errors.TrustgateError) -> None:
         click.echo("\n".join(f"  {printable(line)}" for line in error.detail.splitlines()), err=True)
     if error.hint:
         click.echo(f"hint: {printable(error.hint)}", err=True)
+
+
+@contextmanager
+def question() -> Iterator[None]:
+    """Around a question on an image: who may not read it gets no answer, which is not the answer no."""
+    try:
+        yield
+    except errors.UpstreamRefused as exc:
+        tell_error(exc)
+        raise click.exceptions.Exit(3) from exc
 
 
 def note(text: str) -> None:

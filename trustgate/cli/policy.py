@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trustgate.cli.main import EXIT_CODES
+from trustgate.cli.options import output_option, server_option
 from trustgate.cli.output import emit_json, note
 
 if TYPE_CHECKING:
     from trustgate.policy.policy_set import PolicySet
 
 
-@click.group()
+@click.group(epilog=EXIT_CODES)
 def policy() -> None:
     """Check policies, and see which is in force.
 
@@ -27,7 +28,7 @@ def policy() -> None:
 
 @policy.command(epilog=EXIT_CODES)
 @click.argument("source", default="dir:.")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@output_option
 def lint(source: str, output: str) -> None:
     """Read policies as a server would, and report every problem with file, line and column.
 
@@ -58,8 +59,8 @@ def lint(source: str, output: str) -> None:
 
 
 @policy.command(epilog=EXIT_CODES)
-@click.option("--server", envvar="TRUSTGATE_SERVER", default="http://localhost:5080", show_default=True)
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@server_option
+@output_option
 def status(server: str, output: str) -> None:
     """Which policy a running server enforces.
 
@@ -72,8 +73,8 @@ def status(server: str, output: str) -> None:
 
 
 @policy.command(epilog=EXIT_CODES)
-@click.option("--server", envvar="TRUSTGATE_SERVER", default="http://localhost:5080", show_default=True)
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@server_option
+@output_option
 def reload(server: str, output: str) -> None:
     """Let a running server look for a newer policy now.
 
@@ -100,6 +101,7 @@ def load_policies(source: str) -> PolicySet:
 
 
 def _show(document: dict[str, Any], output: str) -> None:
+    """Exit code 1 when what is in force is not what the source says now."""
     if output == "json":
         emit_json("policy-status/1", document)
     else:

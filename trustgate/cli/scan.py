@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from trustgate.cli.main import EXIT_CODES
-from trustgate.cli.output import emit_json, note, table
-from trustgate.evidence.scan_report import ScanReport, ScanStatus, Severity
+from trustgate.cli.options import data_option, output_option, plain_http_option
+from trustgate.cli.output import emit_json, note, question, table
+from trustgate.evidence.scan_report import Finding, ScanReport, ScanStatus, Severity
 
 _LEVELS = [str(level) for level in Severity]
 
@@ -21,15 +22,9 @@ _LEVELS = [str(level) for level in Severity]
 @click.option("--fail-on", type=click.Choice(_LEVELS), help="Exit 1 for a finding of this level or worse.")
 @click.option("--fixable", is_flag=True, help="Count findings that have a fix only.")
 @click.option("--all", "show_all", is_flag=True, help="Show findings below medium too.")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    default=Path("trustgate-data"),
-    envvar="TRUSTGATE_DATA",
-    help="Where the advisories are.",
-)
-@click.option("--plain-http", is_flag=True, help="Speak HTTP to a host that is not this machine.")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@data_option
+@plain_http_option
+@output_option
 def scan(
     image: str,
     fail_on: str | None,
@@ -52,7 +47,7 @@ def scan(
 
     place = open_place(image, plain_http=plain_http)
     adapter = scanner(data)
-    with tempfile.TemporaryDirectory(prefix="trustgate-scan-") as folder:
+    with question(), tempfile.TemporaryDirectory(prefix="trustgate-scan-") as folder:
         reports = [scan_manifest(adapter, request) for request in _requests(place, Path(folder))]
     if output == "json":
         emit_json("scan/1", {"image": image, "reports": [report_to_json(report) for report in reports]})
@@ -72,17 +67,29 @@ def _requests(place: Any, folder: Path) -> Any:
 
 
 def _code(reports: list[ScanReport], fail_on: str | None, fixable: bool) -> int:
+    """1 for what is known to be bad, 3 for what may be: no rank, no comparable version, no advisories."""
     findings = [f for report in reports for f in report.findings if f.fixable or not fixable]
-    if fail_on and any(f.severity.rank >= Severity(fail_on).rank and not f.undetermined for f in findings):
-        return 1
+    doubtful = []
+    if fail_on:
+        reached = [f for f in findings if _reaches(f, Severity(fail_on))]
+        doubtful = [f for f in reached if f.undetermined or f.severity.rank < Severity(fail_on).rank]
+        if len(doubtful) < len(reached):
+            return 1
+    if doubtful:
+        note(f"{len(doubtful)} findings have no rank or no comparable version: they may be {fail_on}")
     whole = bool(reports) and all(r.status is ScanStatus.OK and r.covered for r in reports)
-    return 0 if whole else 3
+    return 0 if whole and not doubtful else 3
+
+
+def _reaches(finding: Finding, level: Severity) -> bool:
+    """Whether it is, or may be, of that level: nobody ranked it, then it may."""
+    return finding.severity is Severity.UNKNOWN or finding.severity.rank >= level.rank
 
 
 def _show(name: str, report: ScanReport, show_all: bool) -> None:
     head = f"{name}  {len(report.packages)} packages  {report.os}  advisories {report.database or 'none'}"
     click.echo(head)
-    shown = [f for f in report.findings if show_all or f.severity.rank >= Severity.MEDIUM.rank]
+    shown = [f for f in report.findings if show_all or _reaches(f, Severity.MEDIUM)]
     rows = [
         [
             str(f.severity),

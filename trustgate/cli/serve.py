@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 @click.option("--data", help="Data directory.  [default: ./trustgate-data]")
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port; 0 takes a free one.  [default: 5080]")
-@click.option("--policy", help="Git work tree, bare repository or URL (with #ref), dir:PATH, or starter.")
+@click.option(
+    "--policy",
+    help="Git work tree, bare repository or URL (with #ref), dir:PATH, or starter.  [default: starter]",
+)
 @click.option("--public-url", help="How clients reach the registry, behind a proxy.")
 @click.option("--metrics-port", type=int, help="Prometheus metrics on this port.  [default: none]")
 @click.option(
@@ -34,11 +37,14 @@ if TYPE_CHECKING:
 )
 @click.option("--tls-cert", help="Certificate chain (PEM).")
 @click.option("--tls-key", help="Private key (PEM).")
-@click.option("--max-blob-bytes", metavar="SIZE", help="The most that is taken as one blob (128GiB).")
+@click.option(
+    "--max-blob-bytes", metavar="SIZE", help="The most that is taken as one blob.  [default: 128GiB]"
+)
 @click.option("--sparse-indexes", is_flag=True, default=None, help="Accept manifests with missing content.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file.  [default: ./trustgate.toml]")
 def serve(config: Path | None, scanners: tuple[str, ...], **flags: Any) -> None:
-    """Run the registry. Every option can also be set as TRUSTGATE_NAME, or in trustgate.toml.
+    """Run the registry. Every option can also be set as TRUSTGATE_NAME (--public-url is
+    TRUSTGATE_PUBLIC_URL; --scanner is TRUSTGATE_SCANNERS, with commas), or in trustgate.toml.
 
     \b
       trustgate serve

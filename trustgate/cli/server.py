@@ -19,12 +19,9 @@ class Api:
         from trustgate.remote.api_client import ApiClient
         from trustgate.remote.docker_config import DockerConfig
 
-        url = server if "://" in server else f"http://{server}"
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.netloc:
-            raise ConfigInvalid(f"{server!a} is not a server", hint="--server http://localhost:5080")
-        credential = DockerConfig(os.environ, Path.home()).find(parts.netloc)
-        self._client = ApiClient(f"{parts.scheme}://{parts.netloc}", credential)
+        base, host = server_address(server)
+        credential = DockerConfig(os.environ, Path.home()).find(host)
+        self._client = ApiClient(base, credential)
         click.get_current_context().call_on_close(self._client.close)
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
@@ -41,6 +38,24 @@ class Api:
 
     def delete(self, path: str) -> None:
         self._client.call("DELETE", path)
+
+
+def server_address(server: str) -> tuple[str, str]:
+    """Base URL and host. A bare host is spoken to as a registry is: HTTPS, unless it is this machine."""
+    from trustgate.remote.registry import is_loopback
+
+    scheme = "http" if is_loopback(server.partition("/")[0]) else "https"
+    try:
+        parts = urlsplit(server if "://" in server else f"{scheme}://{server}")
+        well_formed = parts.scheme in {"http", "https"} and parts.hostname and not parts.path.strip("/")
+        _port = parts.port  # raises for what is no number
+    except ValueError:
+        well_formed = False
+    if "@" in server:  # may hold a password: never repeated
+        raise ConfigInvalid("--server holds a user name or password", hint="trustgate login keeps those")
+    if not well_formed:
+        raise ConfigInvalid(f"{server!a} is not a server", hint="--server http://localhost:5080")
+    return f"{parts.scheme}://{parts.netloc}", parts.netloc
 
 
 def segment(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from trustgate.cli.main import EXIT_CODES
+from trustgate.cli.options import output_option, plain_http_option
 from trustgate.cli.output import emit_json, note
 
 
@@ -17,8 +18,8 @@ from trustgate.cli.output import emit_json, note
 @click.option("--key", "key_file", required=True, type=click.Path(path_type=Path), help="Private key.")
 @click.option("-a", "annotations", multiple=True, metavar="K=V", help="Signed along with the digest.")
 @click.option("--legacy", is_flag=True, help="A .sig tag, as cosign 2 writes it, and not a bundle.")
-@click.option("--plain-http", is_flag=True, help="Speak HTTP to a host that is not this machine.")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@plain_http_option
+@output_option
 def sign(
     image: str,
     key_file: Path,
@@ -69,7 +70,9 @@ def read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(1024 * 1024)
     except OSError as exc:
-        raise ConfigInvalid(f"{path} can't be read: {exc.strerror}") from exc
+        raise ConfigInvalid(
+            f"{path} can't be read: {exc.strerror}", hint="trustgate key generate makes a key pair"
+        ) from exc
 
 
 def key_password(pem: bytes) -> bytes:
@@ -78,8 +81,9 @@ def key_password(pem: bytes) -> bytes:
         return b""
     if "COSIGN_PASSWORD" in os.environ:
         return os.environ["COSIGN_PASSWORD"].encode()
-    asked: str = click.prompt("Password of the key", hide_input=True, default="", show_default=False)
-    return asked.encode()
+    from trustgate.cli.secret import ask_secret
+
+    return ask_secret("Password of the key", instead="set COSIGN_PASSWORD", may_be_empty=True).encode()
 
 
 def _pair(text: str) -> tuple[str, str]:

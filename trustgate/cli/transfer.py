@@ -9,20 +9,25 @@ from typing import Any
 import click
 
 from trustgate.cli.main import EXIT_CODES
+from trustgate.cli.options import output_option, plain_http_option
 from trustgate.cli.output import emit_json, note
 
 PROGRESS_EVERY_S = 10.0
-_http = click.option("--plain-http", is_flag=True, help="Speak HTTP to a host that is not this machine.")
-_output = click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
-_progress = click.option("--progress", type=click.Choice(["auto", "plain", "none"]), default="auto")
+_progress = click.option(
+    "--progress",
+    type=click.Choice(["auto", "plain", "none"]),
+    default="auto",
+    show_default=True,
+    help="A moving line (auto, on a terminal), a line every ten seconds, or nothing; on stderr.",
+)
 
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("layout", metavar="oci-layout:DIR:TAG")
 @click.argument("image", metavar="HOST/REPOSITORY:TAG")
-@_http
+@plain_http_option
 @_progress
-@_output
+@output_option
 def push(layout: str, image: str, plain_http: bool, progress: str, output: str) -> None:
     """Copy an image from an OCI layout to a registry.
 
@@ -35,9 +40,9 @@ def push(layout: str, image: str, plain_http: bool, progress: str, output: str) 
 @click.command(epilog=EXIT_CODES)
 @click.argument("image", metavar="HOST/REPOSITORY:TAG")
 @click.argument("layout", metavar="oci-layout:DIR:TAG")
-@_http
+@plain_http_option
 @_progress
-@_output
+@output_option
 def pull(image: str, layout: str, plain_http: bool, progress: str, output: str) -> None:
     """Copy an image from a registry to an OCI layout.
 

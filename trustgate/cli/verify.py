@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from trustgate.cli.main import EXIT_CODES
-from trustgate.cli.output import NO, OK, UNKNOWN, emit_json, mark, note, printable
+from trustgate.cli.options import output_option
+from trustgate.cli.output import NO, OK, UNKNOWN, emit_json, mark, note, printable, question
 
 _NOT_YET = (
     "--certificate-identity",
@@ -30,11 +31,17 @@ def _refuse_keyless(_context: click.Context, parameter: click.Parameter, value: 
 @click.option("--key", "keys", multiple=True, type=click.Path(path_type=Path), help="Public key (PEM).")
 @click.option("--ed25519ph", is_flag=True, help="Ed25519 keys sign prehashed, as cosign sign does with them.")
 @click.option("--policy", "policy_source", metavar="SOURCE", help="Policies: a git repository, or dir:PATH.")
-@click.option("--as", "caller", default="anonymous", help="Whose pull, with --policy.")
+@click.option("--as", "caller", default="anonymous", show_default=True, help="Whose pull, with --policy.")
 @click.option("--insecure-ignore-tlog", type=bool, default=True, help="No log is consulted for keys.")
-@click.option("--allow-http-registry", "--plain-http", "plain_http", is_flag=True)
+@click.option(
+    "--allow-http-registry",
+    "--plain-http",
+    "plain_http",
+    is_flag=True,
+    help="Speak HTTP to a host that is not this machine.",
+)
 @click.option("--allow-insecure-registry", is_flag=True, hidden=True)
-@click.option("-o", "--output", "output", type=click.Choice(["text", "json"]), default="text")
+@output_option
 def verify(
     image: str,
     keys: tuple[Path, ...],
@@ -62,11 +69,12 @@ def verify(
     from trustgate.cli.images import open_place
 
     place = open_place(image, plain_http=plain_http)
-    code = (
-        _by_keys(place, keys, ed25519ph, output)
-        if keys
-        else _by_policy(place, str(policy_source), caller, output)
-    )
+    with question():
+        code = (
+            _by_keys(place, keys, ed25519ph, output)
+            if keys
+            else _by_policy(place, str(policy_source), caller, output)
+        )
     raise click.exceptions.Exit(code)
 
 

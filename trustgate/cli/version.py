@@ -7,11 +7,13 @@ import platform
 import click
 
 from trustgate import __version__
+from trustgate.cli.main import EXIT_CODES
+from trustgate.cli.options import output_option
 from trustgate.cli.output import emit_json
 
 
-@click.command()
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@click.command(epilog=EXIT_CODES)
+@output_option
 def version(output: str) -> None:
     """Print the version.
 

@@ -6,9 +6,11 @@ import re
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from trustgate.cli.main import EXIT_CODES
-from trustgate.cli.output import NO, OK, UNKNOWN, emit_json, mark, printable, styled
+from trustgate.cli.options import output_option
+from trustgate.cli.output import NO, OK, UNKNOWN, emit_json, mark, printable, question, styled
 
 _DECISION_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _WORDS = {"allow": ("ALLOWED", "green"), "warn": ("WARN", "yellow"), "deny": ("DENIED", "red")}
@@ -17,8 +19,13 @@ _WORDS = {"allow": ("ALLOWED", "green"), "warn": ("WARN", "yellow"), "deny": ("D
 @click.command(epilog=EXIT_CODES)
 @click.argument("what", metavar="REF|ID")
 @click.option("--as", "caller", default="", help="Whose pull: robot:NAME or a user (administrators only).")
-@click.option("--server", envvar="TRUSTGATE_SERVER", help="The server; needed for an id only.")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--server",
+    envvar="TRUSTGATE_SERVER",
+    show_envvar=True,
+    help="The server that knows an id; for an image, its own host unless this is given.",
+)
+@output_option
 def why(what: str, caller: str, server: str | None, output: str) -> None:
     """Explain a decision by its id, or how a pull would be decided now.
 
@@ -29,11 +36,13 @@ def why(what: str, caller: str, server: str | None, output: str) -> None:
     from trustgate.cli.server import Api
 
     if _DECISION_ID.fullmatch(what):
-        document = Api(server or "http://localhost:5080").get(f"/api/v1/decisions/{what}")
+        with question():
+            document = Api(server or "http://localhost:5080").get(f"/api/v1/decisions/{what}")
     else:
         host, name = _split(what)
         query = {"ref": name, **({"as": caller} if caller else {})}
-        document = Api(server or host).get("/api/v1/why", **query)
+        with question():
+            document = Api(_server_of(host, server)).get("/api/v1/why", **query)
     if output == "json":
         emit_json("why/1", {**document, "schema": "trustgate.why/1"})
     else:
@@ -43,11 +52,16 @@ def why(what: str, caller: str, server: str | None, output: str) -> None:
 
 def _split(what: str) -> tuple[str, str]:
     from trustgate.oci.names import Reference
-    from trustgate.remote.registry import is_loopback
 
-    reference = Reference.parse(what)
-    scheme = "http" if is_loopback(reference.host) else "https"
-    return f"{scheme}://{reference.host}", what.partition("/")[2]
+    return Reference.parse(what).host, what.partition("/")[2]
+
+
+def _server_of(host: str, server: str | None) -> str:
+    """Whom to ask about an image of ``host``: never another server's word, unless the user names it here."""
+    from trustgate.cli.server import server_address
+
+    named = click.get_current_context().get_parameter_source("server") is ParameterSource.COMMANDLINE
+    return server if server and (named or server_address(server)[1] == host) else host
 
 
 def show(document: dict[str, Any]) -> None:

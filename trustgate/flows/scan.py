@@ -119,7 +119,7 @@ class ScanFlow:
     def rescan_stale(self) -> int:
         """Enqueue the images without a report of each scanner's advisories as they are now: what changed
         while nobody looked. Returns how many."""
-        generations = {scanner.name: scanner.generation() for scanner in self._scanners}
+        generations = {scanner.name: _generation(scanner) for scanner in self._scanners}
         after, number = "", 0
         while page := self._reports.subjects(limit=RESCAN_PAGE, after=after):
             stale = [subject for subject in page if self._is_stale(subject[1], generations)]
@@ -129,7 +129,7 @@ class ScanFlow:
 
     def generations(self) -> tuple[str, ...]:
         """Which advisories the scanners use now."""
-        return tuple(scanner.generation() for scanner in self._scanners)
+        return tuple(_generation(scanner) for scanner in self._scanners)
 
     def _is_stale(self, digest: Digest, generations: Mapping[str, str]) -> bool:
         reports = {report.scanner: report for report in self._reports.find(digest)}
@@ -148,7 +148,7 @@ class ScanFlow:
             self._jobs.finish(job, now=self._clock.now())  # deleted meanwhile: nothing to scan
             return
         attempts = [_attempt(scanner, request) for scanner in self._scanners]
-        if heart.lost:
+        if heart.lost or not self._jobs.beat(job, lease_s=LEASE_S, now=self._clock.now()):
             return  # another worker has the job now: its report counts
         for attempt in attempts:
             self._observe(attempt.report.scanner, str(attempt.report.status))
@@ -295,6 +295,15 @@ def _is_outdated(report: ScanReport, generation: str) -> bool:
     return report.status is ScanStatus.FAILED or report.database != generation
 
 
+def _generation(scanner: Scanner) -> str:
+    """Also of a scanner that is broken through and through."""
+    try:
+        return scanner.generation()
+    except Exception as exc:  # noqa: BLE001 - foreign code, and asked every second: no trace each time
+        log.warning("%s can't name its advisories: %s", scanner.name, type(exc).__name__)
+        return ""
+
+
 def _failed(scanner: Scanner, request: ScanRequest, reason: str) -> ScanReport:
     at: datetime = request.now
     return ScanReport(
@@ -304,7 +313,7 @@ def _failed(scanner: Scanner, request: ScanRequest, reason: str) -> ScanReport:
         scanned_at=at,
         status=ScanStatus.FAILED,
         reason=reason[:500],
-        database=scanner.generation(),
+        database=_generation(scanner),
         database_at=None,
         os="",
         packages=(),

@@ -38,7 +38,7 @@ def sign_image(
     now: datetime,
 ) -> Signed:
     """Sign as cosign 3 does: a Sigstore bundle that refers to the image."""
-    found = source.manifest(target)
+    found = _resolve(source, target)
     bundle = bundle_for(found.digest, key, annotations)
     artifact = bundle_artifact(found.descriptor, bundle, now)
     listed = source.has_referrers_api(found.digest)
@@ -57,7 +57,7 @@ def sign_image_legacy(
     annotations: Mapping[str, str],
 ) -> Signed:
     """Sign as cosign 2 does: one more layer under the ``.sig`` tag; layers by others stay."""
-    found = source.manifest(target)
+    found = _resolve(source, target)
     tag = legacy_signature_tag(found.digest)
     if tag is None:
         raise InvalidInput(f"{found.digest.short}: .sig tags exist for sha256 digests only")
@@ -69,6 +69,12 @@ def sign_image_legacy(
         existing=_existing(source, tag),
     )
     return Signed(found.digest, _store(source, artifact, tag), ".sig tag")
+
+
+def _resolve(source: ImageSource, target: Tag | Digest) -> Manifest:
+    """What is signed has to be a manifest: no login page, no document of two natures."""
+    found = source.manifest(target)
+    return parse_manifest(found.raw, content_type=found.media_type, algorithm=found.digest.algorithm)
 
 
 def _store(source: ImageSource, artifact: SignatureArtifact, tag: Tag | None) -> Digest:

@@ -54,8 +54,8 @@ class ImageSource(Protocol):
         """Store a blob, unless it is there."""
         ...
 
-    def put_manifest(self, raw: bytes, media_type: str, tag: Tag | None) -> Digest:
-        """Store a manifest, under ``tag`` if one is given."""
+    def put_manifest(self, raw: bytes, media_type: str, target: Tag | Digest | None) -> Digest:
+        """Store a manifest, under a tag if one is given, else by its digest (of sha256, or the given)."""
         ...
 
     def tags(self) -> tuple[Tag, ...]:

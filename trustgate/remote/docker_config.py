@@ -7,7 +7,6 @@ Files: ``$DOCKER_CONFIG/config.json`` (default ``~/.docker``), ``$REGISTRY_AUTH_
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import re
@@ -23,6 +22,10 @@ from trustgate.errors import ConfigInvalid
 MAX_CONFIG_BYTES: Final = 4 * 1024 * 1024
 HELPER_TIMEOUT_S: Final = 30.0
 _HELPER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NOT_FOUND = b"credentials not found"
+"""How every helper says that it has nothing; any other failure is one."""
+_REPAIR = "repair it, or move it away and log in again"
+_MEND_HELPER = "mend the helper, or remove it from config.json"
 _IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - Docker's word for "the secret is an identity token"
 
 
@@ -69,7 +72,7 @@ class DockerConfig:
             _run_helper(helper, "store", {"ServerURL": host, "Username": username, "Secret": secret})
             return f"docker-credential-{helper}"
         encoded = base64.b64encode(f"{username}:{secret}".encode()).decode()
-        document.setdefault("auths", {})[host] = {"auth": encoded}
+        document["auths"] = {**_auths(document, self.path), host: {"auth": encoded}}
         _write(self.path, document)
         return str(self.path)
 
@@ -80,8 +83,10 @@ class DockerConfig:
         if helper:
             _run_helper(helper, "erase", host)
             return True
-        if document.get("auths", {}).pop(host, None) is None:
+        auths = _auths(document, self.path)
+        if host not in auths:
             return False
+        document["auths"] = {name: entry for name, entry in auths.items() if name != host}
         _write(self.path, document)
         return True
 
@@ -99,13 +104,29 @@ class DockerConfig:
         if helper:
             answer = _run_helper(helper, "get", host)
             if answer:
-                return Credential(answer.get("Username", ""), answer.get("Secret", ""), f"helper {helper}")
-        auths = document.get("auths", {})
+                return _from_helper(answer, helper)
+        auths = _auths(document, path)
         for name in (host, f"https://{host}", f"http://{host}", f"https://{host}/v2/", f"https://{host}/v1/"):
-            entry = auths.get(name) if isinstance(auths, dict) else None
+            entry = auths.get(name)
             if isinstance(entry, dict):
                 return _from_entry(entry, path)
         return None
+
+
+def _auths(document: dict[str, Any], path: Path) -> dict[str, Any]:
+    auths = document.get("auths") or {}
+    if not isinstance(auths, dict):
+        raise ConfigInvalid(f"{path}: auths is not a JSON object", hint=_REPAIR)
+    return auths
+
+
+def _from_helper(answer: dict[str, Any], helper: str) -> Credential:
+    name, secret = answer.get("Username"), answer.get("Secret")
+    if not isinstance(name, str) or not isinstance(secret, str):
+        raise ConfigInvalid(
+            f"docker-credential-{helper} answered without a Username and a Secret", hint=_MEND_HELPER
+        )
+    return Credential(name, secret, f"helper {helper}")
 
 
 def _from_entry(entry: dict[str, Any], path: Path) -> Credential | None:
@@ -113,10 +134,12 @@ def _from_entry(entry: dict[str, Any], path: Path) -> Credential | None:
         return Credential(_IDENTITY_TOKEN_USER, entry["identitytoken"], str(path))
     if isinstance(entry.get("auth"), str) and entry["auth"]:
         try:
-            name, colon, secret = base64.b64decode(entry["auth"]).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as exc:
+            name, colon, secret = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+        except ValueError as exc:
             raise ConfigInvalid(f"{path}: an entry's auth is not base64", hint="log in again") from exc
-        return Credential(name, secret.rstrip("\0"), str(path)) if colon else None
+        if not colon:
+            raise ConfigInvalid(f"{path}: an entry's auth is not NAME:SECRET", hint="log in again")
+        return Credential(name, secret.rstrip("\0"), str(path))
     if entry.get("username") and entry.get("password"):
         return Credential(str(entry["username"]), str(entry["password"]), str(path))
     return None
@@ -130,7 +153,7 @@ def _helper_for(document: dict[str, Any], host: str) -> str:
 
 def _run_helper(name: str, verb: str, question: Any) -> dict[str, Any]:
     if not _HELPER_NAME.fullmatch(name):
-        raise ConfigInvalid(f"{name!a} is not a credential helper's name")
+        raise ConfigInvalid(f"{name[:80]!a} is not a credential helper's name", hint=_MEND_HELPER)
     text = question if isinstance(question, str) else json.dumps(question)
     try:
         done = subprocess.run(  # noqa: S603 - the user's own helper, by name, no shell
@@ -144,34 +167,51 @@ def _run_helper(name: str, verb: str, question: Any) -> dict[str, Any]:
         raise ConfigInvalid(
             f"docker-credential-{name} is not installed", hint="install it, or remove it from config.json"
         ) from exc
+    except OSError as exc:
+        raise ConfigInvalid(
+            f"docker-credential-{name} can't be run: {exc.strerror}", hint=_MEND_HELPER
+        ) from exc
     except subprocess.TimeoutExpired as exc:
-        raise ConfigInvalid(f"docker-credential-{name} did not answer in {HELPER_TIMEOUT_S:.0f} s") from exc
+        raise ConfigInvalid(
+            f"docker-credential-{name} did not answer in {HELPER_TIMEOUT_S:.0f} s", hint=_MEND_HELPER
+        ) from exc
     if done.returncode != 0:
-        if verb == "get":
-            return {}  # helpers say "not found" by failing
-        raise ConfigInvalid(f"docker-credential-{name} {verb} failed with {done.returncode}")
+        if verb in {"get", "erase"} and _NOT_FOUND in done.stdout + done.stderr:
+            return {}
+        raise ConfigInvalid(
+            f"docker-credential-{name} {verb} failed with {done.returncode}", hint=_MEND_HELPER
+        )
+    return _helpers_answer(name, done.stdout) if verb == "get" else {}
+
+
+def _helpers_answer(name: str, raw: bytes) -> dict[str, Any]:
+    """Never shown: it holds the secret."""
     try:
-        answer = json.loads(done.stdout or b"{}")
-    except ValueError as exc:
-        raise ConfigInvalid(f"docker-credential-{name} answered something that is not JSON") from exc
-    return answer if isinstance(answer, dict) else {}
+        answer = json.loads(raw)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        message = f"docker-credential-{name} answered something that is not a JSON object"
+        raise ConfigInvalid(message, hint=_MEND_HELPER)
+    return answer
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_CONFIG_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:
-        raise ConfigInvalid(f"{path} can't be read: {exc.strerror}") from exc
+        raise ConfigInvalid(f"{path} can't be read: {exc.strerror}", hint=_REPAIR) from exc
+    if len(raw) > MAX_CONFIG_BYTES:
+        raise ConfigInvalid(f"{path} has more than {MAX_CONFIG_BYTES} bytes", hint=_REPAIR)
     try:
-        document = json.loads(raw) if raw.strip() and len(raw) <= MAX_CONFIG_BYTES else {}
+        document = json.loads(raw) if raw.strip() else {}
     except (ValueError, RecursionError) as exc:
-        raise ConfigInvalid(
-            f"{path} is not JSON", hint="repair it, or move it away and log in again"
-        ) from exc
+        raise ConfigInvalid(f"{path} is not JSON", hint=_REPAIR) from exc
     if not isinstance(document, dict):
-        raise ConfigInvalid(f"{path} is not a JSON object")
+        raise ConfigInvalid(f"{path} is not a JSON object", hint=_REPAIR)
     return document
 
 
@@ -186,4 +226,7 @@ def _write(path: Path, document: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         Path(name).replace(path)
     except OSError as exc:
-        raise ConfigInvalid(f"{path} can't be written: {exc.strerror}") from exc
+        raise ConfigInvalid(
+            f"{path} can't be written: {exc.strerror}",
+            hint="make it writable for this user, or set DOCKER_CONFIG to another folder",
+        ) from exc

@@ -11,10 +11,18 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
-from trustgate.errors import DigestInvalid, InvalidInput, NotFound, ReferenceInvalid, UpstreamFailed
+from trustgate.errors import (
+    DigestInvalid,
+    InvalidInput,
+    NotFound,
+    ReferenceInvalid,
+    TagInvalid,
+    UpstreamFailed,
+)
 from trustgate.evidence.shape import fallback_tag
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -29,6 +37,9 @@ LAYOUT_VERSION: Final = b'{"imageLayoutVersion":"1.0.0"}'
 MAX_INDEX_BYTES: Final = 16 * 1024 * 1024
 MAX_INDEX_ENTRIES: Final = 100_000
 READ_BYTES: Final = 1024 * 1024
+_AGAIN: Final = "the layout is not whole: copy the image into it again"
+_NO_LAYOUT: Final = "is it the folder of an OCI layout?"
+_UNREADABLE: Final = "may this user read it?"
 
 
 def parse_layout_reference(text: str) -> tuple[Path, Tag | Digest]:
@@ -51,17 +62,18 @@ class LayoutSource:
         if create and not (directory / "oci-layout").exists():
             self._begin()
         if not (directory / "oci-layout").is_file():
-            raise NotFound(f"{directory} is not an OCI layout", hint="it has no file named oci-layout")
+            message = f"{directory} is not an OCI layout: it has no file named oci-layout"
+            raise NotFound(message, hint=_NO_LAYOUT)
 
     def manifest(self, target: Tag | Digest) -> FoundManifest:
         if isinstance(target, Digest):
             entry = next((e for e in self._entries() if e.get("digest") == target), {})
-            raw = self._read(target, MAX_MANIFEST_BYTES)
+            digest = target
         else:
             entry = self._tagged(target)
-            raw = self._read(Digest(str(entry.get("digest"))), MAX_MANIFEST_BYTES)
-        digest = target if isinstance(target, Digest) else Digest(str(entry.get("digest")))
-        return FoundManifest(raw, str(entry.get("mediaType") or _stated_type(raw)), digest)
+            digest = self._listed(entry)
+        raw = self._read(digest, MAX_MANIFEST_BYTES)
+        return FoundManifest(raw, str(entry.get("mediaType") or ""), digest)
 
     def blob(self, digest: Digest, *, max_bytes: int) -> bytes:
         return self._read(digest, max_bytes)
@@ -70,7 +82,7 @@ class LayoutSource:
         running = hashlib.new(descriptor.digest.algorithm)
         size = 0
         with self._open(descriptor.digest) as file:
-            while piece := file.read(READ_BYTES):
+            while size <= descriptor.size and (piece := file.read(READ_BYTES)):
                 size += len(piece)
                 running.update(piece)
                 yield piece
@@ -80,7 +92,7 @@ class LayoutSource:
     def referrers(self, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
         found: dict[Digest, None] = {}
         for entry in self._entries():
-            listed = Digest(str(entry.get("digest")))
+            listed = self._listed(entry)
             if len(found) < limit and self._subject_of(listed) == digest:
                 found[listed] = None
         for listed in self._fallback(digest):
@@ -93,15 +105,19 @@ class LayoutSource:
         return True
 
     def tags(self) -> tuple[Tag, ...]:
-        names = (entry.get("annotations", {}).get(REF_NAME) for entry in self._entries())
-        return tuple(dict.fromkeys(Tag(_short(name)) for name in names if isinstance(name, str)))
+        names = (_name_of(entry) for entry in self._entries())
+        return tuple(dict.fromkeys(Tag(name) for name in names if _is_tag(name)))
 
     def put_blob(self, digest: Digest, content: Iterator[bytes], size: int) -> None:
-        path = self._path(digest)
-        if path.is_file() and path.stat().st_size == size:
-            for _piece in content:
-                pass
+        if self._holds(digest, size):
             return
+        try:
+            self._write_blob(digest, content)
+        except OSError as exc:
+            raise _not_written(self._directory, exc) from exc
+
+    def _write_blob(self, digest: Digest, content: Iterator[bytes]) -> None:
+        path = self._path(digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
         running = hashlib.new(digest.algorithm)
@@ -113,13 +129,17 @@ class LayoutSource:
                 file.flush()
                 os.fsync(file.fileno())
             if running.hexdigest() != digest.hex:
-                raise DigestInvalid(f"the content for {digest.short} has another digest")
+                raise DigestInvalid(
+                    f"the content for {digest.short} has another digest",
+                    hint="nothing was kept: copy it again from where it comes",
+                )
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
 
-    def put_manifest(self, raw: bytes, media_type: str, tag: Tag | None) -> Digest:
-        digest = Digest.of(raw)
+    def put_manifest(self, raw: bytes, media_type: str, target: Tag | Digest | None) -> Digest:
+        digest = target if isinstance(target, Digest) else Digest.of(raw)
+        tag = target if isinstance(target, Tag) else None
         self.put_blob(digest, iter([raw]), len(raw))
         entries = [e for e in self._entries() if not _replaced(e, digest, tag)]
         entry: dict[str, Any] = {"mediaType": media_type, "digest": str(digest), "size": len(raw)}
@@ -131,36 +151,57 @@ class LayoutSource:
     # --- the folder ------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._write_index([])
-        (self._directory / "oci-layout").write_bytes(LAYOUT_VERSION)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            if not (self._directory / "index.json").exists():
+                self._write_index([])
+            (self._directory / "oci-layout").write_bytes(LAYOUT_VERSION)
+        except OSError as exc:
+            raise _not_written(self._directory, exc) from exc
+
+    def _holds(self, digest: Digest, size: int) -> bool:
+        """Whether the blob is there and whole: a damaged one is written anew."""
+        try:
+            for _piece in self.stream(Descriptor("", digest, size)):
+                pass
+        except (NotFound, DigestInvalid, UpstreamFailed):
+            return False
+        return True
 
     def _entries(self) -> list[dict[str, Any]]:
         path = self._directory / "index.json"
         try:
-            document = loads(path.read_bytes(), max_bytes=MAX_INDEX_BYTES)
+            with path.open("rb") as file:
+                document = loads(file.read(MAX_INDEX_BYTES + 1), max_bytes=MAX_INDEX_BYTES)
         except FileNotFoundError as exc:
-            raise NotFound(f"{self._directory} has no index.json") from exc
+            raise NotFound(f"{self._directory} has no index.json", hint=_NO_LAYOUT) from exc
+        except OSError as exc:
+            raise UpstreamFailed(f"{path}: {exc.strerror}", hint=_UNREADABLE) from exc
         except JsonRefused as exc:
-            raise UpstreamFailed(f"{path} {exc}") from exc
+            raise UpstreamFailed(f"{path} {exc}", hint=_AGAIN) from exc
         entries = document.get("manifests") if isinstance(document, dict) else None
         if not isinstance(entries, list) or len(entries) > MAX_INDEX_ENTRIES:
-            raise UpstreamFailed(f"{path} lists no manifests")
+            raise UpstreamFailed(f"{path} lists no manifests", hint=_AGAIN)
         return [entry for entry in entries if isinstance(entry, dict)]
+
+    def _listed(self, entry: dict[str, Any]) -> Digest:
+        try:
+            return Digest(str(entry.get("digest")))
+        except DigestInvalid as exc:
+            raise DigestInvalid(f"{self._directory / 'index.json'}: {exc.message}", hint=_AGAIN) from exc
 
     def _tagged(self, tag: Tag) -> dict[str, Any]:
         for entry in self._entries():
-            name = entry.get("annotations", {}).get(REF_NAME)
-            if isinstance(name, str) and _short(name) == tag:
+            if _name_of(entry) == tag:
                 return entry
-        raise NotFound(f"{self._directory} has no tag {tag}")
+        raise NotFound(f"{self._directory} has no tag {tag}", hint="trustgate ls lists the tags that it has")
 
     def _subject_of(self, digest: Digest) -> Digest | None:
         try:
             document = loads(self._read(digest, MAX_MANIFEST_BYTES), max_bytes=MAX_MANIFEST_BYTES)
             subject = document.get("subject") if isinstance(document, dict) else None
             return Digest(str(subject.get("digest"))) if isinstance(subject, dict) else None
-        except (JsonRefused, InvalidInput, NotFound, UpstreamFailed):
+        except (JsonRefused, InvalidInput, NotFound):
             return None
 
     def _fallback(self, digest: Digest) -> tuple[Digest, ...]:
@@ -180,18 +221,25 @@ class LayoutSource:
         with self._open(digest) as file:
             raw: bytes = file.read(max_bytes + 1)
         if len(raw) > max_bytes:
-            raise UpstreamFailed(f"{self._directory}: {digest.short} has more than {max_bytes} bytes")
+            raise UpstreamFailed(
+                f"{self._directory}: {digest.short} has more than {max_bytes} bytes", hint=_AGAIN
+            )
         if Digest.of(raw, digest.algorithm) != digest:
             raise _damaged(self._directory, digest)
         return raw
 
-    def _open(self, digest: Digest) -> Any:
+    @contextmanager
+    def _open(self, digest: Digest) -> Iterator[BinaryIO]:
+        path = self._path(digest)
         try:
-            return self._path(digest).open("rb")
+            if path.exists() and not path.is_file():
+                raise UpstreamFailed(f"{path} is not a file", hint=_AGAIN)
+            with path.open("rb") as file:
+                yield file
         except FileNotFoundError as exc:
-            raise NotFound(f"{self._directory} has no blob {digest.short}") from exc
+            raise NotFound(f"{self._directory} has no blob {digest.short}", hint=_AGAIN) from exc
         except OSError as exc:
-            raise UpstreamFailed(f"{self._directory}: {exc.strerror}") from exc
+            raise UpstreamFailed(f"{path}: {exc.strerror}", hint=_UNREADABLE) from exc
 
     def _path(self, digest: Digest) -> Path:
         return self._directory / "blobs" / digest.algorithm / digest.hex
@@ -200,31 +248,48 @@ class LayoutSource:
         document = {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": entries}
         path = self._directory / "index.json"
         draft = path.with_name(".index.json.new")
-        draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
-        draft.replace(path)
+        try:
+            draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
+            draft.replace(path)
+        except OSError as exc:
+            raise _not_written(self._directory, exc) from exc
 
 
-def _short(name: str) -> str:
+def _name_of(entry: dict[str, Any]) -> str:
     """Some tools write the whole reference as the name: the tag is what counts."""
+    annotations = entry.get("annotations")
+    name = annotations.get(REF_NAME) if isinstance(annotations, dict) else None
+    if not isinstance(name, str):
+        return ""
     return name.rpartition(":")[2] if "/" in name else name
 
 
-def _stated_type(raw: bytes) -> str:
-    document = json.loads(raw)
-    stated = document.get("mediaType") if isinstance(document, dict) else None
-    return str(stated or (media.OCI_INDEX if "manifests" in document else media.OCI_MANIFEST))
+def _is_tag(name: str) -> bool:
+    """Names may be anything; what is no tag can be had by its digest."""
+    try:
+        Tag(name)
+    except TagInvalid:
+        return False
+    return True
 
 
 def _replaced(entry: dict[str, Any], digest: Digest, tag: Tag | None) -> bool:
     """The entry that a new one takes the place of."""
-    name = entry.get("annotations", {}).get(REF_NAME)
+    name = _name_of(entry)
     if tag is not None:
-        return bool(name == tag)
-    return entry.get("digest") == digest and name is None
+        return name == tag
+    return entry.get("digest") == digest and not name
 
 
 def _damaged(directory: Path, digest: Digest) -> DigestInvalid:
     return DigestInvalid(
         f"{directory}: the blob {digest.short} has other bytes than its digest or size says",
         hint="the layout is damaged: copy the image into it again",
+    )
+
+
+def _not_written(directory: Path, error: OSError) -> UpstreamFailed:
+    return UpstreamFailed(
+        f"{directory} can't be written: {error.strerror}",
+        hint="is there room, and may this user write there?",
     )

@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 
 from trustgate import __version__
-from trustgate.errors import DigestInvalid, NotFound, Unauthorized, UpstreamFailed, UpstreamRefused
+from trustgate.errors import DigestInvalid, InvalidInput, NotFound, Unauthorized, UpstreamFailed
 from trustgate.evidence.shape import fallback_tag
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import MAX_MANIFEST_BYTES, Descriptor
 from trustgate.oci.names import Reference, RepositoryName, Tag
 from trustgate.ports import FoundManifest
+from trustgate.remote.challenge import is_same_site, parse_challenges
 from trustgate.remote.docker_config import Credential
+from trustgate.remote.wire import (
+    AGAIN,
+    ALTERED,
+    bounded,
+    closing,
+    json_object,
+    pieces,
+    raise_for,
+    retry_after_s,
+    senseless,
+    translated,
+)
 
-MAX_ERROR_BYTES: Final = 16 * 1024
 MAX_LIST_BYTES: Final = 8 * 1024 * 1024
 MAX_PAGES: Final = 200
 MAX_TOKEN_BYTES: Final = 64 * 1024
 TRIES: Final = 3
 BACKOFF_S: Final = 0.5
+MAX_WAIT_S: Final = 10.0
+"""A longer ``Retry-After`` is the user's decision."""
 TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
-STREAM_BYTES: Final = 1024 * 1024
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _ACCEPT = ", ".join(sorted(media.MANIFESTS))
 _RETRIED = frozenset({429, 502, 503, 504})
 
@@ -65,7 +76,9 @@ class RegistryClient:
         self.decision = ""
         """The decision behind the last answer of a trustgate server, when it names one."""
         self._http = httpx.Client(
-            timeout=TIMEOUT, transport=transport, headers={"user-agent": f"trustgate/{__version__}"}
+            timeout=TIMEOUT,
+            transport=transport,
+            headers={"user-agent": f"trustgate/{__version__}", "accept-encoding": "identity"},
         )
 
     def close(self) -> None:
@@ -81,47 +94,59 @@ class RegistryClient:
 
     def manifest(self, target: Tag | Digest) -> FoundManifest:
         with self._answer("GET", f"manifests/{target}", headers={"accept": _ACCEPT}) as answer:
-            raw = _bounded(answer, MAX_MANIFEST_BYTES)
+            raw = bounded(answer, MAX_MANIFEST_BYTES)
             media_type = answer.headers.get("content-type", "").partition(";")[0]
-        algorithm = target.algorithm if isinstance(target, Digest) else "sha256"
-        digest = Digest.of(raw, algorithm)
+            said = answer.headers.get("docker-content-digest", "")
+        digest = Digest.of(raw, target.algorithm if isinstance(target, Digest) else "sha256")
         if isinstance(target, Digest) and digest != target:
-            raise DigestInvalid(f"{self._host} answered {digest.short} when asked for {target.short}")
+            message = f"{self._host} answered {digest.short} when asked for {target.short}"
+            raise DigestInvalid(message, hint=ALTERED)
+        if said.startswith(f"{digest.algorithm}:") and said != digest:
+            message = f"{self._host} said {said[:80]!a} and sent {digest.short} for {target}"
+            raise DigestInvalid(message, hint=ALTERED)
         return FoundManifest(raw, media_type, digest)
 
     def blob(self, digest: Digest, *, max_bytes: int) -> bytes:
         with self._answer("GET", f"blobs/{digest}") as answer:
-            raw = _bounded(answer, max_bytes)
+            raw = bounded(answer, max_bytes)
         if Digest.of(raw, digest.algorithm) != digest:
-            raise DigestInvalid(f"{self._host} answered other bytes than {digest.short}")
+            raise self._altered(digest)
         return raw
 
     def stream(self, descriptor: Descriptor) -> Iterator[bytes]:
         running = hashlib.new(descriptor.digest.algorithm)
         left = descriptor.size
         with self._answer("GET", f"blobs/{descriptor.digest}") as answer:
-            for piece in answer.iter_bytes(STREAM_BYTES):
+            for piece in pieces(answer):
                 left -= len(piece)
                 if left < 0:
-                    raise DigestInvalid(f"{descriptor.digest.short} is longer than {descriptor.size} bytes")
+                    message = f"{descriptor.digest.short} is longer than {descriptor.size} bytes"
+                    raise DigestInvalid(message, hint=ALTERED)
                 running.update(piece)
                 yield piece
         if left or running.hexdigest() != descriptor.digest.hex:
-            raise DigestInvalid(f"{self._host} answered other bytes than {descriptor.digest.short}")
+            raise self._altered(descriptor.digest)
+
+    def _altered(self, digest: Digest) -> DigestInvalid:
+        return DigestInvalid(f"{self._host} answered other bytes than {digest.short}", hint=ALTERED)
 
     def referrers(self, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
+        found: dict[Digest, None] = {}
         try:
-            with self._answer("GET", f"referrers/{digest}") as answer:
-                raw = _bounded(answer, MAX_LIST_BYTES)
+            for page in self._pages(f"referrers/{digest}"):
+                found |= dict.fromkeys(_listed(page, self._host))
+                if len(found) >= limit:
+                    break
         except NotFound:
             return self._fallback_referrers(digest, limit)
-        return _digests_of_index(raw, limit)
+        return tuple(found)[:limit]
 
     def _fallback_referrers(self, digest: Digest, limit: int) -> tuple[Digest, ...]:
         try:
-            return _digests_of_index(self.manifest(fallback_tag(digest)).raw, limit)
+            raw = self.manifest(fallback_tag(digest)).raw
         except NotFound:
             return ()
+        return _listed(json_object(raw, f"referrers of {digest.short}"), self._host)[:limit]
 
     def has_referrers_api(self, digest: Digest) -> bool:
         """Whether the registry lists referrers itself, or clients have to keep the fallback tag."""
@@ -132,17 +157,34 @@ class RegistryClient:
             return False
 
     def tags(self) -> tuple[Tag, ...]:
-        found: list[Tag] = []
-        path: str | None = "tags/list"
-        for _ in range(MAX_PAGES):
-            if path is None:
-                break
-            with self._answer("GET", path) as answer:
-                page = json.loads(_bounded(answer, MAX_LIST_BYTES))
-                following = answer.links.get("next", {}).get("url")
-            found += [Tag(name) for name in page.get("tags") or []]
-            path = following
+        found: dict[Tag, None] = {}
+        for page in self._pages("tags/list"):
+            names = page.get("tags") or []
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise senseless(f"tags of {self._host}/{self._repository}", "tags is not a list of names")
+            try:
+                found |= dict.fromkeys(map(Tag, names))
+            except InvalidInput as exc:
+                raise senseless(f"tags of {self._host}/{self._repository}", exc.message) from exc
         return tuple(found)
+
+    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+        """The pages of a list, by their ``Link`` headers: to the end, or not at all."""
+        seen: set[str] = set()
+        following: str | None = path
+        while following:
+            seen.add(following)
+            if len(seen) > MAX_PAGES:
+                raise UpstreamFailed(
+                    f"{path[:100]} of {self._host} has more than {MAX_PAGES} pages", hint=AGAIN
+                )
+            with self._answer("GET", following) as answer:
+                page = json_object(bounded(answer, MAX_LIST_BYTES), f"GET {path[:100]} of {self._host}")
+                link = answer.links.get("next", {}).get("url")
+                following = urljoin(str(answer.url), link) if link else None
+            if following in seen:
+                raise UpstreamFailed(f"the pages of {path[:100]} of {self._host} go in a circle", hint=AGAIN)
+            yield page
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -153,28 +195,32 @@ class RegistryClient:
         except NotFound:
             pass
         with self._answer("POST", "blobs/uploads/", push=True) as answer:
-            location = urljoin(str(answer.url), answer.headers.get("location", ""))
-        joint = "&" if urlsplit(location).query else "?"
+            if not answer.headers.get("location"):
+                raise senseless(f"POST blobs/uploads/ of {self._host}", "it names no location")
+            location = urljoin(str(answer.url), answer.headers["location"])
+        joint = "&" if "?" in location else "?"
         headers = {"content-type": "application/octet-stream", "content-length": str(size)}
         url = f"{location}{joint}digest={digest}"
         with self._answer("PUT", url, push=True, headers=headers, content=content):
             return
 
-    def put_manifest(self, raw: bytes, media_type: str, tag: Tag | None) -> Digest:
-        digest = Digest.of(raw)
+    def put_manifest(self, raw: bytes, media_type: str, target: Tag | Digest | None) -> Digest:
+        digest = target if isinstance(target, Digest) else Digest.of(raw)
         headers = {"content-type": media_type}
-        with self._answer("PUT", f"manifests/{tag or digest}", push=True, headers=headers, content=raw):
+        with self._answer("PUT", f"manifests/{target or digest}", push=True, headers=headers, content=raw):
             return digest
 
     def check_login(self) -> None:
         """Prove that the credential is taken. Raises ``Unauthorized``, ``UpstreamRefused``."""
-        answer = self._send("GET", urljoin(self._base, "/v2/"), {}, None)
-        if answer.status_code == 401:
-            self._authenticate(answer, push=False, scoped=False)
-            answer.close()
-            answer = self._send("GET", urljoin(self._base, "/v2/"), {}, None)
-        with _closing(answer):
-            _raise_for(answer, self._host, "log in")
+        url = urljoin(self._base, "/v2/")
+        with translated(f"log in at {self._host}"):
+            answer = self._send("GET", url, {}, None)
+            if answer.status_code == 401 and self._is_mine(answer.url):
+                answer.close()
+                self._authenticate(answer, push=False, scoped=False)
+                answer = self._send("GET", url, {}, None)
+            with closing(answer):
+                raise_for(answer, self._host, "log in")
 
     # --- the wire --------------------------------------------------------------------------------
 
@@ -188,19 +234,25 @@ class RegistryClient:
         headers: dict[str, str] | None = None,
         content: Any = None,
     ) -> Iterator[httpx.Response]:
-        """A streamed answer with a good status; authenticates when asked to."""
-        url = urljoin(self._base, path)
+        """A streamed answer with a good status; authenticates when asked to, by this registry only."""
         what = f"{method} {path[:100]} of {self._host}/{self._repository}"
         repeatable = content is None or isinstance(content, bytes)
-        answer = self._patiently(method, url, headers or {}, content, repeatable=repeatable)
-        if answer.status_code == 401 and repeatable:
-            self._authenticate(answer, push=push)
-            answer.close()
+        with translated(what):
+            url = urljoin(self._base, path)
             answer = self._patiently(method, url, headers or {}, content, repeatable=repeatable)
-        self._take_notes(answer)
-        with _closing(answer), _translated(what):
-            _raise_for(answer, self._host, what)
-            yield answer
+            if answer.status_code == 401 and repeatable and self._is_mine(answer.url):
+                answer.close()
+                self._authenticate(answer, push=push)
+                answer = self._patiently(method, url, headers or {}, content, repeatable=repeatable)
+            self._take_notes(answer)
+            with closing(answer):
+                raise_for(answer, self._host, what)
+                yield answer
+
+    def _is_mine(self, url: httpx.URL) -> bool:
+        """Scheme, host and port: a credential or token leaves for nowhere else."""
+        mine = httpx.URL(self._base)
+        return (url.scheme, url.host, url.port) == (mine.scheme, mine.host, mine.port)
 
     def _take_notes(self, answer: httpx.Response) -> None:
         self.warnings += answer.headers.get_list("warning")[:16]
@@ -211,62 +263,83 @@ class RegistryClient:
     ) -> httpx.Response:
         tries = TRIES if method in {"GET", "HEAD"} and repeatable else 1
         for number in range(1, tries + 1):
+            wait = BACKOFF_S * 2 ** (number - 1)
             try:
                 answer = self._send(method, url, headers, content)
             except UpstreamFailed:
                 if number == tries:
                     raise
             else:
-                if answer.status_code not in _RETRIED or number == tries:
+                wait = max(wait, retry_after_s(answer) or 0.0)
+                if answer.status_code not in _RETRIED or number == tries or wait > MAX_WAIT_S:
                     return answer
                 answer.close()
-            time.sleep(BACKOFF_S * 2 ** (number - 1))
-        raise UpstreamFailed(f"{self._host} did not answer")
+            time.sleep(wait)
+        raise UpstreamFailed(f"{self._host} did not answer", hint="is the registry up?")
 
     def _send(self, method: str, url: str, headers: dict[str, str], content: Any) -> httpx.Response:
         """One request; redirects are followed by hand, so that credentials stay with their host."""
-        with _translated(f"{method} {url[:200]}"):
+        with translated(f"{method} {url[:200]}"):
             for _ in range(5):
-                mine = urlsplit(url).netloc == urlsplit(self._base).netloc
-                sent = {**headers, **(self._token if mine else {})}
+                sent = {**headers, **(self._token if self._is_mine(httpx.URL(url)) else {})}
                 request = self._http.build_request(method, url, headers=sent, content=content)
                 answer = self._http.send(request, stream=True)
-                if not answer.is_redirect or method not in {"GET", "HEAD"}:
+                if not answer.has_redirect_location or method not in {"GET", "HEAD"}:
                     return answer
                 answer.close()
-                url = urljoin(url, answer.headers.get("location", ""))
-                if urlsplit(url).scheme not in {"http", "https"}:
-                    raise UpstreamFailed(f"{self._host} redirects to {url[:100]!a}")
-        raise UpstreamFailed(f"{self._host} redirects without end")
+                url = self._redirected(answer)
+        raise UpstreamFailed(f"{self._host} redirects without end", hint=AGAIN)
+
+    def _redirected(self, answer: httpx.Response) -> str:
+        url = urljoin(str(answer.url), answer.headers["location"])
+        scheme = httpx.URL(url).scheme
+        if scheme != "https" and (scheme, answer.url.scheme) != ("http", "http"):
+            raise UpstreamFailed(
+                f"{self._host} redirects to {url[:100]!a}, which is not https",
+                hint="whoever runs the registry has to set the address by which it is reached",
+            )
+        return url
 
     def _authenticate(self, refused: httpx.Response, *, push: bool, scoped: bool = True) -> None:
-        challenge = refused.headers.get("www-authenticate", "")
-        kind = challenge.partition(" ")[0].lower()
-        if kind == "basic" and self._credential is not None:
+        challenges = parse_challenges(refused.headers.get("www-authenticate", ""))
+        bearer = challenges.get("bearer", {})
+        if not bearer.get("realm") and "basic" in challenges and self._credential is not None:
             basic = httpx.BasicAuth(self._credential.username, self._credential.secret)
             request = next(basic.auth_flow(httpx.Request("GET", self._base)))
             self._token = {"authorization": request.headers["authorization"]}
-        elif kind == "bearer":
+        elif "bearer" in challenges:
             actions = "pull,push" if push else "pull"
             scope = f"repository:{self._repository}:{actions}" if scoped else ""
-            self._token = {"authorization": f"Bearer {self._ask_token(challenge, scope)}"}
+            token = self._ask_token(bearer.get("realm", ""), bearer.get("service", ""), scope)
+            self._token = {"authorization": f"Bearer {token}"}
 
-    def _ask_token(self, challenge: str, scope: str) -> str:
-        fields = dict(_PARAMETER.findall(challenge))
-        realm = fields.get("realm", "")
-        parts = urlsplit(realm)
-        if parts.scheme != "https" and not (parts.scheme == "http" and self._base.startswith("http:")):
-            raise UpstreamFailed(f"{self._host} wants the login at {realm[:100]!a}, which is not https")
-        asked = {"service": fields.get("service", ""), **({"scope": scope} if scope else {})}
-        with _translated(f"log in at {realm[:100]}"):
+    def _ask_token(self, realm: str, service: str, scope: str) -> str:
+        what = f"log in at {realm[:100]!a}"
+        with translated(what):
+            self._check_realm(httpx.URL(realm))
+            asked = {"service": service, **({"scope": scope} if scope else {})}
             answer = self._http.send(self._token_request(realm, asked), stream=True)
-            with _closing(answer):
-                _raise_for(answer, self._host, "log in")
-                document = json.loads(_bounded(answer, MAX_TOKEN_BYTES))
+            with closing(answer):
+                raise_for(answer, self._host, "log in")
+                document = json_object(bounded(answer, MAX_TOKEN_BYTES), what)
         token = document.get("token") or document.get("access_token")
         if not isinstance(token, str):
-            raise UpstreamFailed(f"{self._host} answered the login without a token")
+            raise senseless(what, "it has no token")
         return token
+
+    def _check_realm(self, realm: httpx.URL) -> None:
+        """Where a registry may send us to log in: over https unless it speaks http itself, and with a
+        credential only to its own site."""
+        if realm.scheme != "https" and (realm.scheme, self._base[:5]) != ("http", "http:"):
+            raise UpstreamFailed(
+                f"{self._host} wants the login at {str(realm)[:100]!a}, which is not https",
+                hint="whoever runs the registry has to set the realm of its tokens",
+            )
+        if self._credential is not None and not is_same_site(httpx.URL(self._base).host, realm.host):
+            raise Unauthorized(
+                f"{self._host} wants its login sent to another host, {realm.host[:100]!a}: it was not sent",
+                hint=f"trustgate logout {self._host} to go on without a login; or ask whoever runs it",
+            )
 
     def _token_request(self, realm: str, asked: dict[str, str]) -> httpx.Request:
         credential = self._credential
@@ -286,60 +359,12 @@ def client_for(
     return RegistryClient(reference.host, reference.repository, credential, plain_http=plain_http)
 
 
-@contextmanager
-def _closing(answer: httpx.Response) -> Iterator[None]:
+def _listed(index: dict[str, Any], host: str) -> tuple[Digest, ...]:
+    """The digests that an index lists."""
+    entries = index.get("manifests") or []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise senseless(f"a list of referrers by {host}", "manifests is not a list of descriptors")
     try:
-        yield
-    finally:
-        answer.close()
-
-
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
-    try:
-        yield
-    except httpx.TimeoutException as exc:
-        raise UpstreamFailed(f"{what}: no answer in time", hint="is the registry up?") from exc
-    except httpx.HTTPError as exc:
-        raise UpstreamFailed(f"{what}: {exc or type(exc).__name__}", hint="is the registry up?") from exc
-    except (ValueError, RecursionError) as exc:
-        raise UpstreamFailed(f"{what}: the answer makes no sense ({type(exc).__name__})") from exc
-
-
-def _raise_for(answer: httpx.Response, host: str, what: str) -> None:
-    if answer.is_success:
-        return
-    said = _error_text(answer)
-    if answer.status_code == 404:
-        raise NotFound(f"{what}: not found ({said})")
-    if answer.status_code >= 500:
-        raise UpstreamFailed(f"{what}: {host} answered {answer.status_code} ({said})")
-    if answer.status_code == 401:
-        raise Unauthorized(f"{what}: {said}", hint=f"trustgate login {host}")
-    raise UpstreamRefused(said, detail=f"{answer.status_code}")
-
-
-def _error_text(answer: httpx.Response) -> str:
-    """The server's words, one printable line."""
-    try:
-        raw = b"" if answer.request.method == "HEAD" else _bounded(answer, MAX_ERROR_BYTES)
-        first = json.loads(raw)["errors"][0]
-        text = f"{first.get('code', '')}: {first.get('message', '')}"
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, UpstreamFailed, RecursionError):
-        text = f"status {answer.status_code}"
-    return "".join(c if " " <= c <= "~" else "?" for c in text)[:600]
-
-
-def _bounded(answer: httpx.Response, max_bytes: int) -> bytes:
-    pieces = bytearray()
-    for piece in answer.iter_bytes():
-        pieces += piece
-        if len(pieces) > max_bytes:
-            raise UpstreamFailed(f"{answer.url.host} answered more than {max_bytes} bytes")
-    return bytes(pieces)
-
-
-def _digests_of_index(raw: bytes, limit: int) -> tuple[Digest, ...]:
-    document = json.loads(raw)
-    entries = document.get("manifests", []) if isinstance(document, dict) else []
-    return tuple(Digest(str(entry.get("digest"))) for entry in entries[:limit] if isinstance(entry, dict))
+        return tuple(Digest(str(entry.get("digest"))) for entry in entries)
+    except DigestInvalid as exc:
+        raise senseless(f"a list of referrers by {host}", exc.message) from exc

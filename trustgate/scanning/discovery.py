@@ -24,7 +24,10 @@ def _load(name: str, context: ScanContext) -> Scanner:
     offers = [point for point in found if point.name == name]
     if not offers:
         installed = ", ".join(sorted({point.name for point in found})) or "none"
-        raise ConfigInvalid(f"scanner {name!r} is not installed; installed are: {installed}")
+        raise ConfigInvalid(
+            f"scanner {name!r} is not installed; installed are: {installed}",
+            hint="name one of those, or install the adapter's package beside trustgate",
+        )
     if len({point.value for point in offers}) > 1:
         raise ConfigInvalid(f"scanner {name!r} is offered by two distributions; remove one of them")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(tmp_path)
+    for name in [
+        name for name in os.environ if name.startswith(("TRUSTGATE_", "COSIGN_", "XDG_", "REGISTRY_"))
+    ]:
+        monkeypatch.delenv(name)
     for name, value in {"HOME": home, "DOCKER_CONFIG": home / ".docker", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, str(value))
 

@@ -1,0 +1,40 @@
+"""Options that several commands share, so that they are spelled and explained once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+output_option = click.option(
+    "-o",
+    "--output",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or one JSON document with the name of its schema.",
+)
+server_option = click.option(
+    "--server",
+    envvar="TRUSTGATE_SERVER",
+    show_envvar=True,
+    default="http://localhost:5080",
+    show_default=True,
+    help="The running server.",
+)
+plain_http_option = click.option(
+    "--plain-http", is_flag=True, help="Speak HTTP to a host that is not this machine."
+)
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Path("trustgate-data"),
+    envvar="TRUSTGATE_DATA",
+    show_envvar=True,
+    show_default=True,
+    help="The server's data directory; the advisories are in it.",
+)
+password_stdin_option = click.option(
+    "--password-stdin", is_flag=True, help="Read the password or secret from stdin, and do not ask."
+)
