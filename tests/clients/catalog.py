@@ -29,6 +29,7 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "oras": ("version",),
     "regctl": ("version",),
     "helm": ("version", "--short"),
+    "helm4": ("version", "--short"),
     "cosign": ("version",),
     "ctr": ("--version",),
     "containerd": ("--version",),
