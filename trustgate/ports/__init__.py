@@ -23,6 +23,7 @@ from trustgate.ports.doors import (
     Uploads,
 )
 from trustgate.ports.images import FoundManifest, ImageSource
+from trustgate.ports.openpgp import OpenPgp, OpenPgpSigner
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -61,6 +62,8 @@ __all__ = [
     "Jobs",
     "Manifests",
     "NewJob",
+    "OpenPgp",
+    "OpenPgpSigner",
     "Permission",
     "PolicyFiles",
     "PolicyHistory",

@@ -121,7 +121,7 @@ def judge_helm(
         )
     broken = Outcome.BROKEN in reasons.values()
     outcome = Outcome.BROKEN if broken else Outcome.UNTRUSTED
-    told = [reason for reason, found in reasons.items() if found is outcome]
+    told = [_sentence(reason) for reason, found in reasons.items() if found is outcome]
     return _fact(claim.evidence, outcome, "; ".join(told[:_SHOWN_NAMES]))
 
 
@@ -236,7 +236,8 @@ def _wrong_time(signature: OpenPgpSignature, keys: Sequence[KeyPacket], now: dat
 
 
 def _fact(evidence: Digest, outcome: Outcome, reason: str, signers: tuple[Signer, ...] = ()) -> SignatureFact:
-    clean = "".join(character if " " <= character <= "~" else "?" for character in reason)
+    sentence = reason if outcome is Outcome.VERIFIED else _sentence(reason)
+    clean = "".join(character if " " <= character <= "~" else "?" for character in sentence)
     return SignatureFact(
         kind=SignatureKind.HELM_PROVENANCE,
         evidence=evidence,
@@ -244,3 +245,10 @@ def _fact(evidence: Digest, outcome: Outcome, reason: str, signers: tuple[Signer
         reason=clean[:MAX_REASON_CHARACTERS],
         signers=signers,
     )
+
+
+def _sentence(reason: str) -> str:
+    """A refusal speaks of the provenance, unless it says of what else."""
+    if reason.startswith("its "):
+        return f"the provenance's {reason.removeprefix('its ')}"
+    return reason if reason.startswith(("the ", "Chart.yaml", "requirements")) else f"the provenance {reason}"
