@@ -38,6 +38,7 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "debootstrap": ("--version",),
     "docker-compose": ("--version",),
     "git": ("--version",),
+    "gpg": ("--version",),
 }
 
 

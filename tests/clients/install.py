@@ -32,6 +32,7 @@ DEBIAN: dict[str, str] = {
     "debootstrap": "debootstrap",
     "docker-compose": "docker-compose",
     "git": "git",
+    "gpg": "gnupg",
 }
 """A program, and the package that brings it."""
 
