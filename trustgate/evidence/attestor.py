@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -34,6 +35,12 @@ class Attestor:
     def may_be(self, identity: str) -> bool:
         """Whether ``identity`` can be this attestor at all: facts outlive no change of the trust store."""
         return self.sole_identity in (None, identity)
+
+
+def next_turn(attestors: Iterable[Attestor], now: datetime) -> datetime | None:
+    """The next moment at which one of them begins or ceases to count."""
+    limits = (limit for one in attestors for limit in (one.not_before, one.not_after))
+    return min((limit for limit in limits if limit is not None and limit > now), default=None)
 
 
 def key_attestor(

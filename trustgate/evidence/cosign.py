@@ -11,8 +11,9 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
-from trustgate.evidence.attestor import Attestor
+from trustgate.evidence.attestor import Attestor, next_turn
 from trustgate.evidence.bundle import NotUnderstood, key_bundle
 from trustgate.evidence.dsse import IN_TOTO_PAYLOAD, STATEMENT_V1, Malformed, an_object, read_statement
 from trustgate.evidence.keys import KeyTrust
@@ -24,6 +25,7 @@ from trustgate.evidence.model import (
     SignatureFact,
     SignatureKind,
     Signer,
+    TimeEvidence,
 )
 from trustgate.evidence.signature_bytes import MAX_SIGNATURE_BYTES, canonical_base64, verifies
 from trustgate.oci import media
@@ -35,7 +37,10 @@ COSIGN_SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 SIMPLE_SIGNING_TYPE = "cosign container image signature"
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
 CERTIFICATE_ANNOTATION = "dev.sigstore.cosign/certificate"
-TIME_ANNOTATIONS = ("dev.sigstore.cosign/bundle", "dev.sigstore.cosign/rfc3161timestamp")
+TIME_ANNOTATIONS: Final[tuple[tuple[str, TimeEvidence], ...]] = (
+    ("dev.sigstore.cosign/bundle", "log"),
+    ("dev.sigstore.cosign/rfc3161timestamp", "timestamp"),
+)
 MAX_REFERENCE_CHARACTERS = 512
 """A docker-reference is a host and a repository name of at most 255 characters each."""
 MAX_REASON_CHARACTERS = 400
@@ -79,7 +84,7 @@ class _Claim:
     signature: bytes = field(repr=False)
     hint: str = ""
     repository: str = ""
-    has_unjudged_time: bool = False
+    unproven: frozenset[TimeEvidence] = frozenset()
 
 
 def _bundle_claim(candidate: SignatureCandidate, subject: Digest) -> _Claim:
@@ -107,7 +112,7 @@ def _bundle_claim(candidate: SignatureCandidate, subject: Digest) -> _Claim:
         signed=bundle.envelope.signed,
         signature=bundle.envelope.signature,
         hint=bundle.hint,
-        has_unjudged_time=bundle.has_unjudged_time,
+        unproven=bundle.unproven,
     )
 
 
@@ -123,8 +128,8 @@ def _legacy_claim(candidate: SignatureCandidate, subject: Digest) -> _Claim:
     digest, repository = read_simple_signing(candidate.payload)
     if digest != subject:
         raise Malformed(f"the signed payload is about {_shown(digest)}, not about this digest")
-    has_time = any(name in candidate.annotations for name in TIME_ANNOTATIONS)
-    return _Claim(candidate.payload, signature, repository=repository, has_unjudged_time=has_time)
+    unproven = frozenset(kind for name, kind in TIME_ANNOTATIONS if name in candidate.annotations)
+    return _Claim(candidate.payload, signature, repository=repository, unproven=unproven)
 
 
 def read_simple_signing(payload: bytes) -> tuple[str, str]:
@@ -169,10 +174,12 @@ def _weigh(
     by_key = [one for one in attestors if _is_by(one.trust, claim)]
     in_time = [one for one in by_key if one.in_time(now)]
     outcome, reason = _outcome(claim, by_key, in_time, attestors)
-    fact = _fact(candidate, outcome, reason + (_NOT_JUDGED_TIME if claim.has_unjudged_time else ""))
+    fact = _fact(candidate, outcome, reason + (_NOT_JUDGED_TIME if claim.unproven else ""))
     return replace(
         fact,
         signers=tuple(dict.fromkeys(Signer(one.name, one.trust.identity) for one in in_time)),
+        unproven=claim.unproven,
+        valid_until=next_turn(attestors, now),
         signed_repository=claim.repository,
     )
 

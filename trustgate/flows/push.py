@@ -150,7 +150,7 @@ class PushFlow:
         jobs_for: JobsFor,
         sparse_indexes: bool,
         max_blob_bytes: int,
-        pushed: Callable[[], None],
+        pushed: Callable[[RepositoryName, Manifest, tuple[Tag, ...]], None],
     ) -> None:
         self._manifests = manifests
         self._blobs = blobs
@@ -310,7 +310,7 @@ class PushFlow:
                 expected_tags=expected,
             )
         )
-        self._pushed()
+        self._pushed(repository, manifest, names)
         return admissions
 
     def _admit(
