@@ -24,6 +24,7 @@ from trustgate.ports.doors import (
     Uploads,
 )
 from trustgate.ports.images import FoundManifest, ImageSource
+from trustgate.ports.openpgp import OpenPgp, OpenPgpSigner
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -63,6 +64,8 @@ __all__ = [
     "Judgements",
     "Manifests",
     "NewJob",
+    "OpenPgp",
+    "OpenPgpSigner",
     "Permission",
     "PolicyFiles",
     "PolicyHistory",

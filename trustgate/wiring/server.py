@@ -14,15 +14,17 @@ from typing import Any
 from trustgate.api.admin import AdminParts, admin_router
 from trustgate.api.app import Front, create_site
 from trustgate.api.auth import token_router
+from trustgate.api.charts import charts_router
 from trustgate.api.health import health_router
 from trustgate.api.hot import HotPath
 from trustgate.api.metrics import Metrics
 from trustgate.api.pages import pages_router
-from trustgate.api.registry import Registry
+from trustgate.api.registry import Authenticate, Registry
 from trustgate.errors import ManifestUnknown
 from trustgate.flows.access import Actor
 from trustgate.flows.accounts import AccountFlow
 from trustgate.flows.admit import Gate, GateLinks
+from trustgate.flows.charts import ChartFlow
 from trustgate.flows.first_start import FirstStart
 from trustgate.flows.gather import Gatherer
 from trustgate.flows.identity import Identity
@@ -99,7 +101,9 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         worker.wake()
         signatures.arrived(repository, manifest, tags, in_force(reload), clock.now())
 
-    registry = _registry(settings, clock, store, gate, identity, metrics, pool, pushed)
+    push, pull, charts = _transfer(settings, clock, store, gate, pushed)
+    authenticate = _authenticator(identity, pool)
+    registry = _registry(settings, push, pull, authenticate, identity.service, metrics, pool)
     ticker = Ticker(chores(settings, clock, store, reload, metrics))
 
     def start() -> None:
@@ -110,10 +114,11 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         ticker.stop()
         worker.stop()
 
+    routers = _routers(
+        settings, store, gate, identity, accounts, tokens, first_start, reload, metrics, clock, pool
+    )
     site = create_site(
-        _routers(
-            settings, store, gate, identity, accounts, tokens, first_start, reload, metrics, clock, pool
-        ),
+        (*routers, charts_router(charts, authenticate, clock, _caller(pool))),
         on_start=start,
         on_stop=stop,
     )
@@ -192,16 +197,14 @@ def _scan(settings: Settings, clock: Clock, store: Store, metrics: Metrics) -> S
     )
 
 
-def _registry(
+def _transfer(
     settings: Settings,
     clock: Clock,
     store: Store,
     gate: Gate,
-    identity: Identity,
-    metrics: Metrics,
-    pool: ThreadPoolExecutor,
     pushed: Callable[[RepositoryName, Manifest, tuple[Tag, ...]], None],
-) -> Registry:
+) -> tuple[PushFlow, PullFlow, ChartFlow]:
+    """How content comes in and goes out, whichever door it takes."""
     push = PushFlow(
         manifests=store.manifests,
         blobs=store.blobs,
@@ -215,6 +218,18 @@ def _registry(
         pushed=pushed,
     )
     pull = PullFlow(manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, gate=gate)
+    charts = ChartFlow(
+        manifests=store.manifests,
+        blobs=store.blobs,
+        blob_store=store.blob_store,
+        push=push,
+        pull=pull,
+        clock=clock,
+    )
+    return push, pull, charts
+
+
+def _authenticator(identity: Identity, pool: ThreadPoolExecutor) -> Authenticate:
     call = _caller(pool)
 
     async def authenticate(authorization: str | None, source: str) -> Actor:
@@ -224,13 +239,25 @@ def _registry(
         actor: Actor = await call(lambda: identity.authenticate(authorization, source))
         return actor
 
+    return authenticate
+
+
+def _registry(
+    settings: Settings,
+    push: PushFlow,
+    pull: PullFlow,
+    authenticate: Authenticate,
+    service: str,
+    metrics: Metrics,
+    pool: ThreadPoolExecutor,
+) -> Registry:
     return Registry(
         push=push,
         pull=pull,
         authenticate=authenticate,
         pool=pool,
         public_url=settings.public_url,
-        service=identity.service,
+        service=service,
         observe=metrics.requested,
     )
 
