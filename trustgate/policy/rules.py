@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from trustgate.evidence.model import Attestor
+from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.scan_report import Severity
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.globs import Glob, matches_any

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from trustgate.evidence.model import Absent, Attestor, Known, Outcome, Role, SignatureFact, Unreachable
+from trustgate.evidence.model import Absent, Known, Outcome, Role, SignatureFact, Signer, Unreachable
 from trustgate.policy.checks.answer import HOST, Answer, failed, passed, unknown
+from trustgate.policy.checks.counting import Signers, distinct, identities
 from trustgate.policy.model import Evidence, Request, RuleOutcome, Signatures, SubjectEvidence, Violation
 from trustgate.policy.rules import AllOf, AnyOf, AtLeast, ContentTrust, Requirement, SignedBy
 
@@ -113,8 +114,7 @@ def _judge(require: Requirement, signatures: Signatures, now: datetime) -> _Sign
 def _weigh(require: Requirement, facts: tuple[SignatureFact, ...], now: datetime) -> _Signed:
     signers = frozenset(_signers(facts))
     if _met(require, signers, now):
-        names = _some(sorted({name for name, _ in signers}))
-        return _Signed(True, (), "signed", f"signed by {names}")
+        return _Signed(True, (), "signed", f"signed by {_some(_names_of(signers))}")
     missing = _unmet(require, signers, now)
     if not facts:
         return _Signed(False, missing, "unsigned", "it is not signed")
@@ -122,43 +122,35 @@ def _weigh(require: Requirement, facts: tuple[SignatureFact, ...], now: datetime
     return _Signed(False, missing, code, why)
 
 
-def _signers(facts: tuple[SignatureFact, ...]) -> Iterator[tuple[str, str]]:
-    """(name, key id) of everyone whose signature was verified."""
+def _signers(facts: tuple[SignatureFact, ...]) -> Iterator[Signer]:
+    """Everyone whose signature was verified."""
     for fact in facts:
         if fact.outcome is Outcome.VERIFIED:
-            yield from ((name, key) for name in fact.attestors for key in fact.identities)
+            yield from fact.signers
 
 
-def _counts(attestor: Attestor, signers: frozenset[tuple[str, str]], now: datetime) -> bool:
-    begun = attestor.not_before is None or attestor.not_before <= now
-    ended = attestor.not_after is not None and attestor.not_after <= now
-    return begun and not ended and (attestor.name, attestor.key_id) in signers
+def _names_of(signers: Signers) -> list[str]:
+    return sorted({signer.attestor for signer in signers})
 
 
-def _met(require: Requirement, signers: frozenset[tuple[str, str]], now: datetime) -> bool:
+def _met(require: Requirement, signers: Signers, now: datetime) -> bool:
     match require:
         case SignedBy(attestor):
-            return _counts(attestor, signers, now)
+            return bool(identities(attestor, signers, now))
         case AnyOf(items):
             return any(_met(item, signers, now) for item in items)
         case AllOf(items):
             return bool(items) and all(_met(item, signers, now) for item in items)
         case AtLeast(count, attestors):
-            return len(_keys(attestors, signers, now)) >= count > 0
+            return len(distinct(attestors, signers, now)) >= count > 0
 
 
-def _keys(
-    attestors: tuple[Attestor, ...], signers: frozenset[tuple[str, str]], now: datetime
-) -> frozenset[str]:
-    return frozenset(one.key_id for one in attestors if _counts(one, signers, now))
-
-
-def _unmet(require: Requirement, signers: frozenset[tuple[str, str]], now: datetime) -> tuple[str, ...]:
+def _unmet(require: Requirement, signers: Signers, now: datetime) -> tuple[str, ...]:
     """The names whose signatures would help, each once, in the order of the policy."""
     return tuple(dict.fromkeys(_names(require, signers, now)))
 
 
-def _names(require: Requirement, signers: frozenset[tuple[str, str]], now: datetime) -> Iterator[str]:
+def _names(require: Requirement, signers: Signers, now: datetime) -> Iterator[str]:
     match require:
         case _ if _met(require, signers, now):
             return
@@ -168,22 +160,21 @@ def _names(require: Requirement, signers: frozenset[tuple[str, str]], now: datet
             for item in items:
                 yield from _names(item, signers, now)
         case AtLeast(_, attestors):
-            had = _keys(attestors, signers, now)
-            yield from (one.name for one in attestors if one.key_id not in had)
+            had = distinct(attestors, signers, now)
+            yield from (one.name for one in attestors if not identities(one, signers, now) & had)
 
 
 def _why_not(
     require: Requirement,
     facts: tuple[SignatureFact, ...],
-    signers: frozenset[tuple[str, str]],
+    signers: Signers,
     now: datetime,
 ) -> tuple[str, str]:
     if isinstance(require, AtLeast):
-        had = len(_keys(require.attestors, signers, now))
+        had = len(distinct(require.attestors, signers, now))
         return "too-few-signers", f"{had} of {require.count} required signers"
     if signers:
-        names = _some(sorted({name for name, _ in signers}))
-        return "signer-missing", f"signed by {names}, which is not enough"
+        return "signer-missing", f"signed by {_some(_names_of(signers))}, which is not enough"
     broken = [fact for fact in facts if fact.outcome is Outcome.BROKEN]
     if broken:
         return "signature-broken", f"no valid signature: {broken[0].reason}"
