@@ -1,1 +1,1 @@
-"""Notary Project signatures (``notation``): envelopes, certificates, trust, verdicts. Pure, as all evidence."""
+"""Notary Project signatures (``notation``): envelopes, certificates, trust, verdicts; pure."""

@@ -91,4 +91,6 @@ def _field_bytes(key: ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey) ->
 def _der(signature: bytes, width: int) -> bytes:
     if len(signature) != 2 * width:
         raise InvalidSignature
-    return encode_dss_signature(int.from_bytes(signature[:width], "big"), int.from_bytes(signature[width:], "big"))
+    return encode_dss_signature(
+        int.from_bytes(signature[:width], "big"), int.from_bytes(signature[width:], "big")
+    )

@@ -5,7 +5,7 @@ signature-specification.md, "Signed Attributes"; the same rules for both envelop
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +28,8 @@ MAX_CRITICAL: Final = 16
 TIMES: Final = frozenset({SIGNING_TIME, AUTHENTIC_SIGNING_TIME, EXPIRY})
 _KNOWN: Final = frozenset({"alg", "cty", "crit", SIGNING_SCHEME, *TIMES, _PLUGIN, _PLUGIN_VERSION})
 _KNOWN_FOLDED: Final = frozenset(name.casefold() for name in _KNOWN)
+_UNSIGNED: Final = frozenset({"x5c", TIMESTAMP})
+_UNSIGNED_FOLDED: Final = frozenset(name.casefold() for name in _UNSIGNED)
 
 
 class Scheme(StrEnum):
@@ -46,6 +48,22 @@ class SignedAttributes:
     signing_time: datetime
     """A claim under ``notary.x509``; under ``signingAuthority`` as good as the authority is trusted."""
     expiry: datetime | None
+
+
+def check_unsigned(names: Iterable[int | str], signed: Container[int | str]) -> None:
+    """What nobody signed must not stand for what has to be signed, nor be read in two ways.
+
+    Other unsigned headers mean nothing and are ignored, as RFC 7515 and RFC 9052 ask; the signing agent too.
+    Raises ``Broken``.
+    """
+    for name in names:
+        if name in signed:  # RFC 7515, section 4; RFC 9052, section 3
+            raise Broken(f"the header {shown(name)} is there both signed and unsigned")
+        folded = name.casefold() if isinstance(name, str) else ""
+        if folded in _KNOWN_FOLDED:
+            raise Broken(f"the header {shown(name)} has to be signed, and is not")
+        if name not in _UNSIGNED and folded in _UNSIGNED_FOLDED:
+            raise Broken(f"the header {shown(name)} is spelled unlike the specification's")
 
 
 def read_attributes(header: Mapping[int | str, object]) -> SignedAttributes:

@@ -1,7 +1,7 @@
 """CBOR as COSE needs it, read with one meaning (RFC 8949), as ``strict_json`` does for JSON.
 
 The decoder reads the subset that a signature envelope consists of and nothing else: libraries resolve some
-forty tags on their own (regular expressions, shared references, big numbers), and differ in what they forgive.
+forty tags on their own (regular expressions, shared references, big numbers), and forgive differently.
 """
 
 from __future__ import annotations
@@ -60,22 +60,27 @@ class _Reader:
         kind, info = first >> 5, first & 31
         if kind == 7:
             return self._simple(info)
-        argument = self._argument(info)
+        return self._value(kind, self._argument(info), depth)
+
+    def _value(self, kind: int, argument: int, depth: int) -> Cbor:
+        """RFC 8949, section 3.1: the major types 0 to 6."""
+        value: Cbor
         match kind:
             case 0:
-                return argument
+                value = argument
             case 1:
-                return -1 - argument
+                value = -1 - argument
             case 2:
-                return self._take(argument)
+                value = self._take(argument)
             case 3:
-                return self._text(argument)
+                value = self._text(argument)
             case 4:
-                return [self.item(depth + 1) for _ in range(self._count(argument, 1))]
+                value = [self.item(depth + 1) for _ in range(self._count(argument, 1))]
             case 5:
-                return self._map(self._count(argument, 2), depth)
+                value = self._map(self._count(argument, 2), depth)
             case _:
-                return Tagged(argument, self.item(depth + 1))
+                value = Tagged(argument, self.item(depth + 1))
+        return value
 
     def _simple(self, info: int) -> bool | None:
         if info not in _SIMPLE:
@@ -115,8 +120,10 @@ class _Reader:
         for _ in range(count):
             key = self.item(depth + 1)
             if not isinstance(key, int | str) or isinstance(key, bool):
-                raise CborRefused(f"has a map key that is neither an integer nor text at byte {self.position}")
+                raise CborRefused(
+                    f"has a map key that is neither an integer nor text at byte {self.position}"
+                )
             if key in result:
-                raise CborRefused(f"has the key {ascii(str(key)[:40])} twice in one map")
+                raise CborRefused(f"has the key {str(key)[:40]!a} twice in one map")
             result[key] = self.item(depth + 1)
         return result

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Final, TypeVar
 
 from cryptography import x509
@@ -116,7 +117,9 @@ def code_signing_chain(certificates: Sequence[x509.Certificate]) -> Chain:
     _check_leaf(leaf, usage)
     for purpose in _purposes(leaf):
         if purpose in _FOREIGN_PURPOSES:
-            raise Broken(f"the signing certificate is also for {_FOREIGN_PURPOSES[purpose]} (extended key usage)")
+            raise Broken(
+                f"the signing certificate is also for {_FOREIGN_PURPOSES[purpose]} (extended key usage)"
+            )
     for below, authority in enumerate(authorities):
         _check_authority(authority, _critical_usage(authority), below)
     return Chain(tuple(certificates))
@@ -168,9 +171,11 @@ def _is_judged(issuer: x509.Certificate) -> bool:
 
 def _check_order(certificates: Sequence[x509.Certificate]) -> None:
     """Leaf to root, each issued by the next, and one root alone, at the end."""
-    for index, (child, issuer) in enumerate(zip(certificates, certificates[1:], strict=False)):
+    for index, (child, issuer) in enumerate(pairwise(certificates)):
         if is_self_signed(child):
-            raise Broken(f"certificate {index + 1} of the chain is self-signed; only the last, the root, may be")
+            raise Broken(
+                f"certificate {index + 1} of the chain is self-signed; only the last, the root, may be"
+            )
         if not is_issued_by(child, issuer):
             raise Broken(
                 f"certificate {index + 1} of the chain is not issued by the next one, with RSA from "
@@ -180,7 +185,9 @@ def _check_order(certificates: Sequence[x509.Certificate]) -> None:
         raise Broken("the chain does not end with a self-signed root (signed with SHA-2)")
 
 
-def _extension(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> x509.Extension[x509.ExtensionType] | None:
+def _extension(
+    certificate: x509.Certificate, oid: x509.ObjectIdentifier
+) -> x509.Extension[x509.ExtensionType] | None:
     try:
         return certificate.extensions.get_extension_for_oid(oid)
     except x509.ExtensionNotFound:
@@ -204,7 +211,11 @@ def _critical_usage(certificate: x509.Certificate) -> x509.KeyUsage:
 
 def _check_leaf(leaf: x509.Certificate, usage: x509.KeyUsage) -> None:
     constraints = _extension(leaf, ExtensionOID.BASIC_CONSTRAINTS)
-    if constraints is not None and isinstance(constraints.value, x509.BasicConstraints) and constraints.value.ca:
+    if (
+        constraints is not None
+        and isinstance(constraints.value, x509.BasicConstraints)
+        and constraints.value.ca
+    ):
         raise Broken("the signing certificate is an authority's (basic constraints)")
     others = (
         usage.key_encipherment,

@@ -8,16 +8,20 @@ from typing import Final
 import cbor2
 
 from trustgate.evidence.notation.algorithms import COSE_NAMES
-from trustgate.evidence.notation.attributes import SIGNING_AGENT, TIMES, TIMESTAMP, read_attributes
+from trustgate.evidence.notation.attributes import TIMES, TIMESTAMP, check_unsigned, read_attributes
 from trustgate.evidence.notation.cbor import Cbor, CborRefused, Tagged, loads
-from trustgate.evidence.notation.envelope import MAX_ENVELOPE_BYTES, MAX_HEADER_BYTES, Envelope, check_chain_size
+from trustgate.evidence.notation.envelope import (
+    MAX_ENVELOPE_BYTES,
+    MAX_HEADER_BYTES,
+    Envelope,
+    check_chain_size,
+)
 from trustgate.evidence.notation.refusal import Broken, shown
 
 SIGN1_TAG: Final = 18
 EPOCH_TAG: Final = 1
 X5CHAIN: Final = 33
 LABELS: Final = {1: "alg", 2: "crit", 3: "cty"}
-_UNSIGNED: Final = frozenset({X5CHAIN, TIMESTAMP, SIGNING_AGENT})
 _LATEST: Final = 253402300799
 """9999-12-31T23:59:59Z, in seconds since 1970."""
 
@@ -37,9 +41,10 @@ def read_cose(raw: bytes) -> Envelope:
     labels = _item(protected, MAX_HEADER_BYTES, "the protected header")
     if not isinstance(labels, dict):
         raise Broken("the protected header is not a map")
-    _check_unsigned(unsigned, labels)
+    header = _by_name(labels)
+    check_unsigned([LABELS.get(_number(label), label) for label in unsigned], header)
     return Envelope(
-        attributes=read_attributes(_by_name(labels)),
+        attributes=read_attributes(header),
         payload=payload,
         signed=signed_bytes(protected, payload),
         signature=signature,
@@ -58,14 +63,6 @@ def _item(raw: bytes, max_bytes: int, what: str) -> Cbor:
         return loads(raw, max_bytes=max_bytes)
     except CborRefused as exc:
         raise Broken(f"{what} {exc}") from exc
-
-
-def _check_unsigned(unsigned: dict[int | str, Cbor], labels: dict[int | str, Cbor]) -> None:
-    twice = [label for label in unsigned if label in labels]  # RFC 9052, section 3: nowhere twice
-    if twice:
-        raise Broken(f"the header {shown(LABELS.get(_number(twice[0]), twice[0]))} is there signed and unsigned")
-    if not set(unsigned) <= _UNSIGNED:
-        raise Broken("the unprotected header holds other than x5chain, timestamp signature and signing agent")
 
 
 def _number(label: int | str) -> int:

@@ -63,8 +63,9 @@ def _why_not_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -
     if not (ed or isinstance(crl.signature_hash_algorithm, _HASHES)):
         return "the CRL is not signed with SHA-2"
     key = issuer.public_key()
-    judged = isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)
-    if not judged or not crl.is_signature_valid(key):
+    if not isinstance(
+        key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+    ) or not crl.is_signature_valid(key):
         return "the CRL is not signed by the issuer"
     try:
         usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value

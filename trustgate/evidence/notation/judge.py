@@ -5,7 +5,7 @@ As strict as the specification where notation 1.3.2 is not; ``docs/`` "What veri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -40,6 +40,8 @@ from trustgate.evidence.timestamp import Timestamp, TimestampRefused, read_token
 
 MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far in the future a signer's clock may be."""
+LEAST_ACCURACY: Final = timedelta(seconds=1)
+"""What RFC 3628 means where a timestamp of its baseline policy states none; here for every policy."""
 MAX_REASON_CHARACTERS: Final = 400
 _NO_ANSWERS: Final[Answers] = {}
 
@@ -85,9 +87,14 @@ class Verification:
 
     @property
     def verified(self) -> bool:
-        """Accepted, and by someone whom the trust names: level ``audit`` accepts anyone, and that is no proof."""
+        """Accepted, and by someone whom the trust names (level ``audit`` accepts anyone)."""
         authentic = not any(one.problem for one in self.findings if one.validation is Validation.AUTHENTICITY)
         return authentic and not self.refusal
+
+
+def _notation_trusts(attestors: Sequence[Attestor]) -> list[NotationTrust]:
+    trusts: list[object] = [one.trust for one in attestors]
+    return [one for one in trusts if isinstance(one, NotationTrust)]
 
 
 def _fails(finding: Finding, action: Action) -> bool:
@@ -111,7 +118,7 @@ def judge_notation(
         sound = read_signature(candidate, subject)
     except Refused as exc:
         return _fact(candidate, exc.outcome, str(exc))
-    asked = [(one, one.trust) for one in attestors if isinstance(one.trust, NotationTrust)]
+    asked = [(one, trust) for one in attestors for trust in _notation_trusts([one])]
     if not asked:
         return _fact(candidate, Outcome.UNTRUSTED, "no attestor of the trust store is of type notation")
     weighed = [(one, weigh(sound, trust, now=now, answers=answers)) for one, trust in asked]
@@ -131,7 +138,9 @@ def read_signature(candidate: NotationCandidate, subject: Subject) -> Sound:
     key = signing_key(chain)
     expected, stated = algorithm_of(key).name, envelope.attributes.algorithm
     if stated != expected:
-        raise Broken(f"the signature says it is {stated[:20]!a}; by its certificate's key it must be {expected}")
+        raise Broken(
+            f"the signature says it is {stated[:20]!a}; by its certificate's key it must be {expected}"
+        )
     # 3. the signature over payload and signed attributes
     if not verifies(key, envelope.signature, envelope.signed):
         raise Broken("the signature does not verify with the key of its certificate")
@@ -162,8 +171,7 @@ def revocation_questions(
     candidate: NotationCandidate, *, subject: Subject, attestors: Sequence[Attestor], now: datetime
 ) -> tuple[RevocationQuestion, ...]:
     """What to find out before judging: only about chains of signatures that someone trusted has made."""
-    trusts = [one.trust for one in attestors if isinstance(one.trust, NotationTrust)]
-    return questions_under(candidate, subject=subject, trusts=trusts, now=now)
+    return questions_under(candidate, subject=subject, trusts=_notation_trusts(attestors), now=now)
 
 
 def questions_under(
@@ -178,7 +186,11 @@ def questions_under(
     for trust in trusts:
         if _authenticity(sound, trust):
             continue
-        asked = [] if trust.actions[Validation.REVOCATION] is Action.SKIP else [*questions_of(sound.chain.certificates)]
+        asked = (
+            []
+            if trust.actions[Validation.REVOCATION] is Action.SKIP
+            else [*questions_of(sound.chain.certificates)]
+        )
         if _needs_timestamp(sound, trust, now):
             try:
                 asked += questions_of(_timestamp_chain(_timestamp(sound, trust)).certificates)
@@ -241,7 +253,7 @@ def _expiry(sound: Sound, now: datetime) -> str:
 
 
 def _checked_time(sound: Sound, trust: NotationTrust, now: datetime, answers: Answers) -> Timestamp | None:
-    """The proof that the chain was valid when it signed; ``None`` when it is valid now. Raises ``Refused``."""
+    """What proves that the chain was valid then; ``None`` when it is now. Raises ``Refused``."""
     attributes = sound.envelope.attributes
     if attributes.signing_time > now + MAX_CLOCK_SKEW:
         raise Untrusted(f"its signing time, {_shown(attributes.signing_time)}, is in the future")
@@ -254,7 +266,8 @@ def _checked_time(sound: Sound, trust: NotationTrust, now: datetime, answers: An
             raise Untrusted(f"{outside}{hint}")
         return None
     timestamp = _timestamp(sound, trust)
-    outside = sound.chain.why_not_valid(timestamp.earliest, timestamp.latest)
+    accuracy = max(timestamp.accuracy, LEAST_ACCURACY)
+    outside = sound.chain.why_not_valid(timestamp.moment - accuracy, timestamp.moment + accuracy)
     if outside:
         raise Untrusted(f"its timestamp is outside its certificates: {outside}")
     for one in questions_of(_timestamp_chain(timestamp).certificates):
@@ -299,7 +312,10 @@ def _revocation(sound: Sound, trust: NotationTrust, answers: Answers) -> tuple[R
         if answer.status is RevocationStatus.REVOKED and not _before(sound, answer.invalid_since):
             return "revoked", f"the certificate of {name} was revoked: {answer.why}"
         if answer.status is RevocationStatus.UNKNOWN:
-            state, problem = "unknown", f"whether the certificate of {name} was revoked is unknown: {answer.why}"
+            state, problem = (
+                "unknown",
+                f"whether the certificate of {name} was revoked is unknown: {answer.why}",
+            )
     return state, problem
 
 
@@ -334,12 +350,15 @@ def _concluded(
         evidence=candidate.manifest.digest,
         outcome=Outcome.VERIFIED,
         reason=_printable(
-            f"verified by {names} ({subject_of(sound.chain.leaf)})" + "".join(f"; only logged: {one}" for one in logged)
+            f"verified by {names} ({subject_of(sound.chain.leaf)})"
+            + "".join(f"; only logged: {one}" for one in logged)
         ),
         signers=tuple(Signer(one.name, identity) for one, _ in verified),
         signed_at=min(times, default=None),
         timestamps=max(by.timestamps for by in proofs),
-        unproven=frozenset({"timestamp"} if sound.envelope.timestamp and not any(by.timestamps for by in proofs) else ()),
+        unproven=frozenset(
+            {"timestamp"} if sound.envelope.timestamp and not any(by.timestamps for by in proofs) else ()
+        ),
         revocation=_worst(by.revocation for by in proofs),
         valid_until=turn,
     )
@@ -355,7 +374,9 @@ def _why_not(weighed: Sequence[tuple[Attestor, Verification]]) -> str:
     """For each attestor why not, each reason once."""
     reasons: dict[str, list[str]] = {}
     for one, by in weighed:
-        problem = by.refusal or next((f.problem for f in by.logged if f.validation is Validation.AUTHENTICITY), "")
+        problem = by.refusal or next(
+            (f.problem for f in by.logged if f.validation is Validation.AUTHENTICITY), ""
+        )
         reasons.setdefault(problem or "outside the time that the trust store gives it", []).append(one.name)
     return "; ".join(f"{', '.join(names)}: {problem}" for problem, names in reasons.items())
 

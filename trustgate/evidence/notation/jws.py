@@ -8,14 +8,18 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from trustgate.evidence.notation.attributes import SIGNING_AGENT, TIMES, TIMESTAMP, read_attributes
-from trustgate.evidence.notation.envelope import MAX_ENVELOPE_BYTES, MAX_HEADER_BYTES, Envelope, check_chain_size
+from trustgate.evidence.notation.attributes import TIMES, TIMESTAMP, check_unsigned, read_attributes
+from trustgate.evidence.notation.envelope import (
+    MAX_ENVELOPE_BYTES,
+    MAX_HEADER_BYTES,
+    Envelope,
+    check_chain_size,
+)
 from trustgate.evidence.notation.refusal import Broken, shown
 from trustgate.evidence.signature_bytes import canonical_base64
 from trustgate.oci.strict_json import Json, JsonRefused, loads
 
 _MEMBERS: Final = frozenset({"payload", "protected", "header", "signature"})
-_UNSIGNED: Final = frozenset({"x5c", TIMESTAMP, SIGNING_AGENT})
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*")
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -29,13 +33,11 @@ def read_jws(raw: bytes) -> Envelope:
         raise Broken("the envelope's members are not exactly payload, protected, header and signature")
     protected, payload = _text(members, "protected"), _text(members, "payload")
     unsigned = members["header"]
-    if not isinstance(unsigned, dict) or not set(unsigned) <= _UNSIGNED:
-        raise Broken("the envelope's header holds other than x5c, timestamp signature and signing agent")
+    if not isinstance(unsigned, dict):
+        raise Broken("the envelope's header is not an object")
     header: dict[int | str, object] = {}
     header.update(_json_object(_base64url(protected, "protected"), MAX_HEADER_BYTES, "the protected header"))
-    twice = sorted(set(unsigned) & set(header))  # RFC 7515, section 4: the names must be disjoint
-    if twice:
-        raise Broken(f"the header {shown(twice[0])} is there both signed and unsigned")
+    check_unsigned(unsigned, header)
     for name in TIMES & set(header):
         header[name] = _time(header[name], name)
     return Envelope(

@@ -1,6 +1,6 @@
 """Signature manifests: what says that it carries a Notary Project signature, and what really does.
 
-signature-specification.md, "OCI Signatures": the type stands in artifactType (with an empty configuration), or
+signature-specification.md, "OCI Signatures": the type stands in artifactType (with an empty configuration) or
 in the configuration's media type (older signers). Exactly one layer, a subject, and the thumbprints.
 """
 
@@ -12,13 +12,13 @@ from typing import Final
 
 from trustgate.evidence.notation.cose import read_cose
 from trustgate.evidence.notation.envelope import COSE, ENVELOPES, JWS, MAX_ENVELOPE_BYTES, Envelope
+from trustgate.evidence.notation.jws import read_jws
 from trustgate.evidence.notation.payload import read_payload
 from trustgate.evidence.notation.refusal import Broken, Refused, shown
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest
 from trustgate.oci.strict_json import JsonRefused, loads
-from trustgate.evidence.notation.jws import read_jws
 
 NOTARY_SIGNATURE: Final = "application/vnd.cncf.notary.signature"
 THUMBPRINTS: Final = "io.cncf.notary.x509chain.thumbprint#S256"
@@ -62,7 +62,9 @@ def check_manifest(manifest: Manifest) -> Descriptor:
     if manifest.media_type != media.OCI_MANIFEST:
         raise Broken(f"its manifest is a {shown(manifest.media_type)}, not an OCI image manifest")
     if manifest.artifact_type != NOTARY_SIGNATURE:
-        raise Broken(f"its manifest's artifactType is {shown(manifest.artifact_type)}, not {NOTARY_SIGNATURE}")
+        raise Broken(
+            f"its manifest's artifactType is {shown(manifest.artifact_type)}, not {NOTARY_SIGNATURE}"
+        )
     config = manifest.config.media_type if manifest.config else ""
     if config not in {media.OCI_EMPTY, NOTARY_SIGNATURE}:
         raise Broken(f"its manifest's configuration is a {shown(config)}, not an empty one")
@@ -95,7 +97,9 @@ def check_thumbprints(manifest: Manifest, thumbprints: Sequence[str]) -> None:
         listed = loads(stated.encode(), max_bytes=MAX_THUMBPRINTS_BYTES)
     except JsonRefused as exc:
         raise Broken(f"the annotation {THUMBPRINTS} {exc}") from exc
-    found = [one.lower() if isinstance(one, str) else "" for one in listed] if isinstance(listed, list) else []
+    found = (
+        [one.lower() if isinstance(one, str) else "" for one in listed] if isinstance(listed, list) else []
+    )
     if found != list(thumbprints):
         raise Broken(f"the annotation {THUMBPRINTS} does not list the certificates of the envelope")
 

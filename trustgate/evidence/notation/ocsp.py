@@ -34,7 +34,7 @@ _PSS: Final = SignatureAlgorithmOID.RSASSA_PSS
 
 
 def request_for(question: RevocationQuestion) -> bytes:
-    """The request, DER. SHA-1 names the certificate, since many responders know no other; it proves nothing."""
+    """The request, DER. SHA-1 names the certificate: many responders know no other."""
     certificate = x509.load_der_x509_certificate(question.certificate)
     issuer = x509.load_der_x509_certificate(question.issuer)
     builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA1())  # noqa: S303
@@ -51,7 +51,9 @@ def judge_response(question: RevocationQuestion, raw: bytes, now: datetime) -> R
         return unknown(f"the OCSP response can't be read ({type(exc).__name__})")
 
 
-def _judge(question: RevocationQuestion, raw: bytes, now: datetime) -> RevocationAnswer:
+def _judge(  # noqa: PLR0911  # each no has its reason
+    question: RevocationQuestion, raw: bytes, now: datetime
+) -> RevocationAnswer:
     response = ocsp.load_der_ocsp_response(raw)
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         return unknown(f"the OCSP responder answered {response.response_status.name.lower()}")
@@ -76,7 +78,9 @@ def _judge(question: RevocationQuestion, raw: bytes, now: datetime) -> Revocatio
         case ocsp.OCSPCertStatus.REVOKED:
             return RevocationAnswer(
                 RevocationStatus.REVOKED,
-                f"revoked on {single.revocation_time_utc:%Y-%m-%d}" if single.revocation_time_utc else "revoked",
+                f"revoked on {single.revocation_time_utc:%Y-%m-%d}"
+                if single.revocation_time_utc
+                else "revoked",
                 single.next_update_utc,
                 _invalid_since(response),
             )
@@ -116,7 +120,9 @@ def _key_bits(certificate: x509.Certificate) -> bytes:
             return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-def _why_not_by(response: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime) -> str:
+def _why_not_by(  # noqa: PLR0911  # each no has its reason
+    response: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime
+) -> str:
     """Why the response is not by the issuer's authority (RFC 6960, section 4.2.2.2); empty when it is."""
     if _is_signed_by(response, issuer):
         return ""

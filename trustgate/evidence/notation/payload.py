@@ -69,6 +69,8 @@ def check_target(target: TargetArtifact, subject: Subject) -> None:
     if target.digest != subject.digest:
         raise Broken(f"the signature is over {target.digest.short}, not over this digest")
     if target.media_type != subject.media_type:
-        raise Broken(f"the signature is over a {shown(target.media_type)}, this is a {shown(subject.media_type)}")
+        raise Broken(
+            f"the signature is over a {shown(target.media_type)}, this is a {shown(subject.media_type)}"
+        )
     if target.size != subject.size:
         raise Broken(f"the signature is over {target.size} bytes, this has {subject.size}")

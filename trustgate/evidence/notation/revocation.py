@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from cryptography import x509
@@ -73,8 +74,7 @@ def questions_of(chain: Sequence[x509.Certificate]) -> tuple[RevocationQuestion,
 
     A certificate's addresses are whatever its author wrote: ask only for chains that end in a trusted root.
     """
-    pairs = zip(chain, chain[1:], strict=False)
-    return tuple(question for one in pairs if (question := _question(*one)) is not None)
+    return tuple(question for one in pairwise(chain) if (question := _question(*one)) is not None)
 
 
 def _question(certificate: x509.Certificate, issuer: x509.Certificate) -> RevocationQuestion | None:
@@ -96,7 +96,9 @@ def _ocsp_names(certificate: x509.Certificate) -> tuple[x509.GeneralName | None,
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     except x509.ExtensionNotFound:
         return ()
-    return tuple(one.access_location for one in access if one.access_method == AuthorityInformationAccessOID.OCSP)
+    return tuple(
+        one.access_location for one in access if one.access_method == AuthorityInformationAccessOID.OCSP
+    )
 
 
 def _crl_names(certificate: x509.Certificate) -> tuple[x509.GeneralName | None, ...]:

@@ -152,10 +152,14 @@ def attestor_trust(
     for name in trust_stores:
         if name not in STORES:
             known = ", ".join(STORES)
-            problems.append(TrustProblem(("trustStores", name), f"{shown(name)} is no kind of store: {known}"))
+            problems.append(
+                TrustProblem(("trustStores", name), f"{shown(name)} is no kind of store: {known}")
+            )
     stores = {
         kind: _read_store(
-            kind, [(("trustStores", kind, n), raw) for n, raw in enumerate(trust_stores.get(kind, ()))], problems
+            kind,
+            [(("trustStores", kind, n), raw) for n, raw in enumerate(trust_stores.get(kind, ()))],
+            problems,
         )
         for kind in STORES
     }
@@ -171,7 +175,9 @@ def build_trust(
     problems: list[TrustProblem],
 ) -> NotationTrust:
     """Raises ``NotationTrustInvalid`` with ``problems`` and those that it finds."""
-    if not (stores[CA] or stores[SIGNING_AUTHORITY]) and not any(p.place[0] == "trustStores" for p in problems):
+    if not (stores[CA] or stores[SIGNING_AUTHORITY]) and not any(
+        p.place[0] == "trustStores" for p in problems
+    ):
         problems.append(
             TrustProblem(("trustStores",), "there is no root to trust: name one under ca or signingAuthority")
         )
@@ -226,7 +232,7 @@ def _identities(texts: Sequence[str], problems: list[TrustProblem]) -> tuple[Ide
         problems.append(
             TrustProblem(
                 ("trustedIdentities",),
-                f'1 to {MAX_IDENTITIES} identities are expected ("x509.subject: C=.., ST=.., O=.."), or "{ANY}"',
+                f'1 to {MAX_IDENTITIES} identities ("x509.subject: C=.., ST=.., O=.."), or "{ANY}" alone',
             )
         )
     found: list[tuple[int, Identity]] = []
@@ -242,7 +248,9 @@ def _identities(texts: Sequence[str], problems: list[TrustProblem]) -> tuple[Ide
             continue
         for other, earlier in found:
             if matches(earlier, identity) or matches(identity, earlier):
-                problems.append(TrustProblem(place, f"it overlaps with identity {other + 1}: keep one of them"))
+                problems.append(
+                    TrustProblem(place, f"it overlaps with identity {other + 1}: keep one of them")
+                )
         found.append((index, identity))
     return tuple(identity for _, identity in found)
 
