@@ -42,7 +42,7 @@ def read_cose(raw: bytes) -> Envelope:
     if not isinstance(labels, dict):
         raise Broken("the protected header is not a map")
     header = _by_name(labels)
-    check_unsigned([LABELS.get(_number(label), label) for label in unsigned], header)
+    check_unsigned([_name(label) for label in unsigned], header)
     return Envelope(
         attributes=read_attributes(header),
         payload=payload,
@@ -65,8 +65,8 @@ def _item(raw: bytes, max_bytes: int, what: str) -> Cbor:
         raise Broken(f"{what} {exc}") from exc
 
 
-def _number(label: int | str) -> int:
-    return label if isinstance(label, int) else 0
+def _name(label: int | str) -> int | str:
+    return LABELS.get(label, label) if isinstance(label, int) else label
 
 
 def _by_name(labels: dict[int | str, Cbor]) -> dict[int | str, object]:
@@ -75,7 +75,7 @@ def _by_name(labels: dict[int | str, Cbor]) -> dict[int | str, object]:
         raise Broken("the protected header spells alg, crit or cty as text; in COSE they are numbers")
     header: dict[int | str, object] = {}
     for label, value in labels.items():
-        name = LABELS.get(_number(label), label)
+        name = _name(label)
         if name == "alg":
             header[name] = _algorithm(value)
         elif name in TIMES:

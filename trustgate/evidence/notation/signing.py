@@ -79,13 +79,16 @@ def signer_of(key: PrivateKey, certificates: Sequence[x509.Certificate]) -> Nota
     try:
         chain = code_signing_chain([load_certificate(one.public_bytes(Encoding.DER)) for one in certificates])
         algorithm_of(key)
-        if signing_key(chain) != key.public_key():
-            raise Broken("the first certificate is not that of the key")
     except Broken as exc:
         raise KeyUnreadable(
             f"the certificate chain can't be used: {exc}",
             hint="give the certificate of the key first, then its issuers, the self-signed root last",
         ) from exc
+    if signing_key(chain) != key.public_key():
+        raise KeyUnreadable(
+            "the first certificate of the chain is not that of the key",
+            hint="give the key's certificate first",
+        )
     return NotationSigner(key, chain)
 
 

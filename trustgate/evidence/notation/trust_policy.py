@@ -35,7 +35,6 @@ MAX_STATEMENTS: Final = 1024
 MAX_SCOPES: Final = 4096
 GLOBAL_SCOPE: Final = "*"
 STORE_FOLDER: Final = "x509"
-SUFFIXES: Final = (".pem", ".crt", ".cer")
 _VERSION: Final = "1.0"
 _DOCUMENT: Final = frozenset({"version", "trustPolicies"})
 _STATEMENT: Final = frozenset(
@@ -142,9 +141,6 @@ def _named_store(
     paths = sorted(path for path in store if path.startswith(folder) and "/" not in path[len(folder) :])
     found: list[x509.Certificate] = []
     for path in paths:
-        if not path.endswith(SUFFIXES):
-            problems.append(TrustProblem(place, f"{path[:200]!a}: certificates end in {', '.join(SUFFIXES)}"))
-            continue
         try:
             for certificate in certificates_in(store[path]):
                 check_anchor(kind, certificate)
