@@ -23,6 +23,7 @@ from trustgate.ports.doors import (
     Uploads,
 )
 from trustgate.ports.images import FoundManifest, ImageSource
+from trustgate.ports.revocation import RevocationSource
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -70,6 +71,7 @@ __all__ = [
     "Push",
     "Reports",
     "Revisions",
+    "RevocationSource",
     "SigningKey",
     "SigningKeys",
     "StorageKey",
