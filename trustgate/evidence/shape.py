@@ -1,7 +1,7 @@
 """What a manifest is, told from its content: names and tags are claims, bytes are facts.
 
 A signature must stay pullable when the image that it signs is refused, so being one is worth something,
-and must not be had by calling an image ``sha256-….sig``. Only small JSON that parses as a signature is.
+and must not be had by calling an image ``sha256-….sig``. Only a small document that parses as a signature is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from trustgate.evidence.bundle import read_bundle
 from trustgate.evidence.cosign import read_simple_signing
 from trustgate.evidence.dsse import Malformed, a_text, an_object
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role
+from trustgate.evidence.notation.manifest import claims_to_be_signature, envelope_blobs, is_signature
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest
@@ -55,7 +56,7 @@ def signature_blobs(manifest: Manifest) -> tuple[Descriptor, ...]:
         return manifest.layers
     if may_be_legacy(manifest):
         return manifest.blobs
-    return ()
+    return envelope_blobs(manifest) if claims_to_be_signature(manifest) else ()
 
 
 def role_of(manifest: Manifest, contents: Mapping[Digest, bytes]) -> Role:
@@ -65,6 +66,8 @@ def role_of(manifest: Manifest, contents: Mapping[Digest, bytes]) -> Role:
     if _may_be_bundle(manifest) and _is_bundle(contents.get(manifest.layers[0].digest)):
         return Role.SIGNATURE
     if may_be_legacy(manifest) and _is_legacy(manifest, contents):
+        return Role.SIGNATURE
+    if is_signature(manifest, contents):
         return Role.SIGNATURE
     if manifest.config is not None and manifest.config.media_type in media.IMAGE_CONFIGS:
         return Role.IMAGE

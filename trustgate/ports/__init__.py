@@ -25,6 +25,7 @@ from trustgate.ports.doors import (
 )
 from trustgate.ports.images import FoundManifest, ImageSource
 from trustgate.ports.openpgp import OpenPgp, OpenPgpSigner
+from trustgate.ports.revocation import RevocationSource
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -75,6 +76,7 @@ __all__ = [
     "Push",
     "Reports",
     "Revisions",
+    "RevocationSource",
     "SigningKey",
     "SigningKeys",
     "StorageKey",
