@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from trustgate.evidence.keys import KeyTrust, key_trust
+from trustgate.evidence.sigstore.trust import KeylessTrust
 
-Trust: TypeAlias = KeyTrust
+Trust: TypeAlias = KeyTrust | KeylessTrust
 """One kind a format; each judge weighs the attestors whose trust is of its own kind."""
 
 
@@ -29,11 +31,21 @@ class Attestor:
     @property
     def sole_identity(self) -> str | None:
         """The one identity that can ever sign as this attestor; ``None`` where many may (a pattern)."""
-        return self.trust.identity if isinstance(self.trust, KeyTrust) else None
+        match self.trust:
+            case KeyTrust() as trust:
+                return trust.identity
+            case KeylessTrust() as trust:
+                return trust.sole_identity
 
     def may_be(self, identity: str) -> bool:
         """Whether ``identity`` can be this attestor at all: facts outlive no change of the trust store."""
         return self.sole_identity in (None, identity)
+
+
+def next_turn(attestors: Iterable[Attestor], now: datetime) -> datetime | None:
+    """The next moment at which one of them begins or ceases to count."""
+    limits = (limit for one in attestors for limit in (one.not_before, one.not_after))
+    return min((limit for limit in limits if limit is not None and limit > now), default=None)
 
 
 def key_attestor(

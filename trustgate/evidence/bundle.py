@@ -63,17 +63,17 @@ class Bundle:
     """RFC 3161 responses."""
 
 
-def read_json(raw: bytes) -> dict[str, Json]:
+def read_json(raw: bytes, *, max_bytes: int = MAX_BUNDLE_BYTES) -> dict[str, Json]:
     """The outer object of any bundle. Raises ``Malformed``."""
     try:
-        return an_object(loads(raw, max_bytes=MAX_BUNDLE_BYTES), "the bundle")
+        return an_object(loads(raw, max_bytes=max_bytes), "the bundle")
     except JsonRefused as exc:
         raise Malformed(f"the bundle {exc}") from exc
 
 
-def read_bundle(raw: bytes) -> Bundle:
+def read_bundle(raw: bytes, *, max_bytes: int = MAX_BUNDLE_BYTES) -> Bundle:
     """Raises ``Malformed`` or ``NotUnderstood``."""
-    document = read_json(raw)
+    document = read_json(raw, max_bytes=max_bytes)
     media_type = a_text(document, "mediaType", "the bundle")
     version = VERSIONS.get(media_type)
     if version is None:
@@ -87,7 +87,7 @@ def read_bundle(raw: bytes) -> Bundle:
         version=version,
         hint=hint,
         certificates=certificates,
-        content=_content(document),
+        content=_content(document, max_bytes),
         entries=tuple(read_entry(one, f"tlogEntries[{number}]") for number, one in enumerate(entries)),
         timestamps=_timestamps(material),
     )
@@ -127,13 +127,13 @@ def _chain(fields: Fields) -> tuple[bytes, ...]:
     return tuple(_certificate(fields_of(one, "the certificate")) for one in listed)
 
 
-def _content(document: Fields) -> Envelope | MessageSignature:
+def _content(document: Fields, max_bytes: int) -> Envelope | MessageSignature:
     envelope = optional_of(document, "dsseEnvelope", "the bundle")
     message = optional_of(document, "messageSignature", "the bundle")
     if (envelope is None) == (message is None):
         raise Refusal("the bundle must hold one of dsseEnvelope and messageSignature")
     if message is None:
-        return read_envelope(envelope)
+        return read_envelope(envelope, max_payload_bytes=max_bytes)
     only_known(message, frozenset({"messageDigest", "signature"}), "messageSignature")
     digest = optional_of(message, "messageDigest", "messageSignature") or {}
     only_known(digest, frozenset({"algorithm", "digest"}), "messageDigest")

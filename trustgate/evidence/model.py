@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor
@@ -42,6 +42,10 @@ class Unreachable:
     """It could not be asked for, or not be read whole: no statement either way."""
 
     why: str
+
+
+TimeEvidence: TypeAlias = Literal["log", "timestamp"]
+Revocation: TypeAlias = Literal["not-asked", "good", "revoked", "unknown"]
 
 
 class Role(StrEnum):
@@ -133,6 +137,12 @@ class SignatureFact:
     """Distinct transparency logs that prove it."""
     timestamps: int = 0
     """Distinct timestamp authorities that prove its time."""
+    unproven: frozenset[TimeEvidence] = frozenset()
+    """What it carries and nobody verified, for want of a trusted root: it proves nothing."""
+    revocation: Revocation = "not-asked"
+    """Of the certificates, where the format has such a thing."""
+    valid_until: datetime | None = None
+    """When time alone could turn the outcome: a window that ends or begins; ``None`` for never."""
 
     @property
     def attestors(self) -> tuple[str, ...]:

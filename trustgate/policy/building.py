@@ -15,6 +15,7 @@ from trustgate.policy.rules import (
     AnyOf,
     AtLeast,
     Check,
+    Conditions,
     ContentTrust,
     Immutability,
     NoMatch,
@@ -125,7 +126,16 @@ def _content_trust(
     if require is None:
         return None
     return ContentTrust(
-        require=require, subject=trust.subject, inherits=children == "inherit", each=children == "each"
+        require=require,
+        subject=trust.subject,
+        inherits=children == "inherit",
+        each=children == "each",
+        conditions=Conditions(
+            max_age=trust.signature_max_age,
+            log=trust.transparency_log,
+            timestamp=trust.timestamp == "always",
+            revocation=trust.revocation == "enforce",
+        ),
     )
 
 

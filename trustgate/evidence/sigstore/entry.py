@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -36,6 +37,7 @@ _ENTRY_KEYS: Final = frozenset(
         "canonicalizedBody",
     }
 )
+_LOG_ID: Final = re.compile(r"[0-9a-f]{64}")
 _PROOF_KEYS: Final = frozenset({"logIndex", "rootHash", "treeSize", "hashes", "checkpoint"})
 
 
@@ -126,3 +128,22 @@ def _hash(value: Json, what: str) -> bytes:
     if not isinstance(value, str):
         raise Refusal(f"{what}: a hash is not a string")
     return decoded(value, f"{what}: a hash")
+
+
+def read_entry_annotation(value: Json) -> LogEntry:
+    """The entry of cosign's ``dev.sigstore.cosign/bundle`` annotation. Raises ``Refusal``."""
+    what = "its bundle annotation"
+    fields = fields_of(value, what)
+    only_known(fields, frozenset({"SignedEntryTimestamp", "Payload"}), what)
+    payload = fields_of(fields.get("Payload"), f"{what}: Payload")
+    only_known(payload, frozenset({"body", "integratedTime", "logIndex", "logID"}), f"{what}: Payload")
+    log_id = text_of(payload, "logID", what)
+    if _LOG_ID.fullmatch(log_id) is None:
+        raise Refusal(f"{what}: logID is not a SHA-256 in lower-case hex")
+    return LogEntry(
+        log_id=bytes.fromhex(log_id),
+        index=number_of(payload, "logIndex", what),
+        body=bytes_of(payload, "body", what),
+        integrated=_time(payload, what),
+        promise=bytes_of(fields, "SignedEntryTimestamp", what),
+    )

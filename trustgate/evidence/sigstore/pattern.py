@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -162,6 +163,13 @@ def _is(wanted: str) -> Test:
     return wanted.__eq__
 
 
+_SIMPLE: Final[dict[str, _Node]] = {
+    ".": _One(_not_newline),
+    "^": _Edge(start=True),
+    "$": _Edge(start=False),
+}
+
+
 def _among(characters: frozenset[str], *, negated: bool = False) -> Test:
     return (lambda one: one not in characters) if negated else characters.__contains__
 
@@ -237,23 +245,14 @@ class _Parser:
         return least, most
 
     def _item(self) -> _Node:
-        match self._next():
-            case "(":
-                return self._group()
-            case "[":
-                return self._class()
-            case ".":
-                return _One(_not_newline)
-            case "^":
-                return _Edge(start=True)
-            case "$":
-                return _Edge(start=False)
-            case "\\":
-                return _One(self._escape())
-            case "*" | "+" | "?" | "{":
-                raise self._refused("has a quantifier with nothing before it")
-            case character:
-                return _One(_is(character))
+        found = self._next()
+        if found in {"*", "+", "?", "{"}:
+            raise self._refused("has a quantifier with nothing before it")
+        if found == "(":
+            return self._group()
+        if found == "[":
+            return self._class()
+        return _SIMPLE.get(found) or _One(self._escape() if found == "\\" else _is(found))
 
     def _group(self) -> _Node:
         if self._peek() == "?":
@@ -290,7 +289,7 @@ class _Parser:
         self.at += 1
         return _One(_among(frozenset(members), negated=negated))
 
-    def _members(self) -> Iterable[str]:
+    def _members(self) -> AbstractSet[str]:
         low = self._next()
         if low == "[" and self._peek() == ":":
             raise self._refused("has a named class, which is not read")

@@ -10,6 +10,7 @@ from trustgate.evidence.sigstore.certificate import CLAIMS, Identity
 from trustgate.evidence.sigstore.pattern import Exact, PatternRefused, Text, exact, glob, whole
 from trustgate.evidence.sigstore.refusal import NotTrusted
 from trustgate.evidence.sigstore.trusted_root import TrustedRoot
+from trustgate.evidence.sigstore.verify import KeylessProof, check_enough
 
 MAX_CLAIMS: Final = 32
 _SHOWN: Final = 120
@@ -52,10 +53,15 @@ class KeylessTrust:
     def sole_identity(self) -> str | None:
         """The one identity that can ever match; ``None`` where a pattern leaves it open."""
         if isinstance(self.issuer, Exact) and isinstance(self.identity, Exact):
-            return named(Identity((self.identity.text,), self.issuer.text))
+            return named(Identity(self.identity.text, self.issuer.text))
         return None
 
-    def check(self, found: Identity) -> None:
+    def check(self, found: KeylessProof) -> None:
+        """Raises ``NotTrusted`` when the certificate is someone else's, or too little is proven."""
+        self.check_identity(found.identity)
+        check_enough(found.proof, min_logs=self.min_logs, min_timestamps=self.min_timestamps)
+
+    def check_identity(self, found: Identity) -> None:
         """Raises ``NotTrusted`` when the certificate is someone else's, or was given for something else."""
         if not self.issuer.matches(found.issuer):
             raise NotTrusted(

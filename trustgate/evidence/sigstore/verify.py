@@ -24,7 +24,7 @@ from trustgate.evidence.sigstore.content import Content, Holder, certificate_hol
 from trustgate.evidence.sigstore.entry import LogEntry
 from trustgate.evidence.sigstore.entry_body import check_body
 from trustgate.evidence.sigstore.log import Logged, prove_logged
-from trustgate.evidence.sigstore.refusal import Refusal
+from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.sct import check_scts
 from trustgate.evidence.sigstore.seen import Seen, prove_seen
 from trustgate.evidence.sigstore.trusted_root import TrustedRoot
@@ -82,29 +82,23 @@ def prove_witnesses(
     root: TrustedRoot,
     *,
     now: datetime,
-    min_logs: int = 0,
-    min_timestamps: int = 0,
 ) -> Proof:
-    """Which logs hold the signature of ``holder``, who saw it, and when.
-
-    Raises ``Refusal`` when fewer distinct logs or authorities than asked for do.
-    """
+    """Which logs hold the signature of ``holder``, who saw it, and when. Raises nothing."""
     reasons: list[str] = []
     seen = _seen(content, witnesses, root, now, reasons)
     logged = _logged(content, holder, witnesses, root, reasons)
-    times = sorted({*(one.moment for one in seen), *(one.moment for one in logged if one.moment is not None)})
-    logged = _in_time(logged, times or [now], now, reasons)
-    proof = Proof(
+    logged = _in_time(logged, _times(seen, logged) or (now,), now, reasons)
+    return Proof(
         logs=frozenset(one.log.counted_as for one in logged),
         timestamps=frozenset(one.authority.counted_as for one in seen),
-        times=tuple(
-            sorted({*(one.moment for one in seen), *(one.moment for one in logged if one.moment is not None)})
-        ),
+        times=_times(seen, logged),
         reasons=tuple(reasons),
     )
-    _check_count("transparency logs", proof.logs, min_logs, reasons)
-    _check_count("timestamp authorities", proof.timestamps, min_timestamps, reasons)
-    return proof
+
+
+def _times(seen: Sequence[Seen], logged: Sequence[Logged]) -> tuple[datetime, ...]:
+    promised = {one.moment for one in logged if one.moment is not None}
+    return tuple(sorted(promised | {one.moment for one in seen}))
 
 
 def prove_keyless(
@@ -114,26 +108,16 @@ def prove_keyless(
     root: TrustedRoot,
     *,
     now: datetime,
-    min_logs: int = 1,
-    min_timestamps: int = 0,
 ) -> KeylessProof:
     """Who signed, proven under ``root``. Raises ``Refusal``.
 
-    Whether that is someone who is trusted is another question: ``KeylessTrust.check``.
+    Whether that is someone who is trusted, and by how many logs, is another question: ``KeylessTrust.check``.
     """
     leaf = read_certificate(certificate)
     # 1. the signature itself, with the certificate's key
     _check_signature(content, leaf)
     # 2. the times at which it is known to have existed
-    proof = prove_witnesses(
-        content,
-        certificate_holder(leaf),
-        witnesses,
-        root,
-        now=now,
-        min_logs=min_logs,
-        min_timestamps=min_timestamps,
-    )
+    proof = prove_witnesses(content, certificate_holder(leaf), witnesses, root, now=now)
     if not proof.times:
         raise Refusal(_with("nothing proves when it was signed", proof.reasons))
     # 3. the certificate's path to an authority, at every one of them
@@ -207,9 +191,15 @@ def _check_past(moment: datetime, now: datetime) -> None:
         raise Refusal(f"its proven time {moment:%Y-%m-%dT%H:%M:%SZ} lies in the future")
 
 
-def _check_count(what: str, found: frozenset[str], least: int, reasons: Sequence[str]) -> None:
-    if len(found) < least:
-        raise Refusal(_with(f"{len(found)} of {least} needed {what} prove it", reasons))
+def check_enough(proof: Proof, *, min_logs: int, min_timestamps: int) -> None:
+    """Raises ``NotTrusted`` when fewer distinct logs or authorities than asked for prove it."""
+    counts = (
+        ("transparency logs", len(proof.logs), min_logs),
+        ("timestamp authorities", len(proof.timestamps), min_timestamps),
+    )
+    for what, found, least in counts:
+        if found < least:
+            raise NotTrusted(_with(f"{found} of {least} needed {what} prove it", proof.reasons))
 
 
 def _with(message: str, reasons: Sequence[str]) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from trustgate.evidence.model import Absent, Known, Outcome, Role, SignatureFact, Signer, Unreachable
+from trustgate.evidence.model import Absent, Known, Outcome, Role, SignatureFact, Unreachable
 from trustgate.policy.checks.answer import HOST, Answer, failed, passed, unknown
+from trustgate.policy.checks.conditions import unfit
 from trustgate.policy.checks.counting import Signers, distinct, identities
 from trustgate.policy.model import Evidence, Request, RuleOutcome, Signatures, SubjectEvidence, Violation
 from trustgate.policy.rules import AllOf, AnyOf, AtLeast, ContentTrust, Requirement, SignedBy
@@ -43,10 +44,10 @@ def check_content_trust(check: ContentTrust, request: Request, evidence: Evidenc
 
 def _own_or_inherited(check: ContentTrust, request: Request, evidence: Evidence, now: datetime) -> Answer:
     subject = evidence.subject
-    own = _judge(check.require, subject.signatures, now)
+    own = _judge(check, subject.signatures, now)
     own_counts = check.subject != "index" or subject.role is Role.INDEX
     tried = [own] if own_counts else []
-    tried += [_judge(check.require, parent.signatures, now) for parent in _parents(check, evidence)]
+    tried += [_judge(check, parent.signatures, now) for parent in _parents(check, evidence)]
     if own_counts and own.satisfied:
         return passed("signed", own.message)
     if any(one.satisfied for one in tried):
@@ -99,34 +100,34 @@ def _refused(code: str, message: str, own: _Signed, request: Request) -> Answer:
 # --- one digest ----------------------------------------------------------------------------------
 
 
-def _judge(require: Requirement, signatures: Signatures, now: datetime) -> _Signed:
+def _judge(check: ContentTrust, signatures: Signatures, now: datetime) -> _Signed:
     match signatures:
         case Unreachable(why):
             return _Signed(
                 False, (), "signatures-unreachable", f"signatures can't be read: {why}", known=False
             )
         case Absent():
-            return _Signed(False, _unmet(require, frozenset(), now), "unsigned", "it is not signed")
+            return _Signed(False, _unmet(check.require, frozenset(), now), "unsigned", "it is not signed")
         case Known(facts):
-            return _weigh(require, facts, now)
+            return _weigh(check, facts, now)
 
 
-def _weigh(require: Requirement, facts: tuple[SignatureFact, ...], now: datetime) -> _Signed:
-    signers = frozenset(_signers(facts))
-    if _met(require, signers, now):
+def _weigh(check: ContentTrust, facts: tuple[SignatureFact, ...], now: datetime) -> _Signed:
+    verified = [fact for fact in facts if fact.outcome is Outcome.VERIFIED]
+    counted = [fact for fact in verified if not unfit(fact, check.conditions, now)]
+    signers = frozenset(signer for fact in counted for signer in fact.signers)
+    if _met(check.require, signers, now):
         return _Signed(True, (), "signed", f"signed by {_some(_names_of(signers))}")
-    missing = _unmet(require, signers, now)
+    missing = _unmet(check.require, signers, now)
     if not facts:
         return _Signed(False, missing, "unsigned", "it is not signed")
-    code, why = _why_not(require, facts, signers, now)
+    left_out = [fact for fact in verified if fact not in counted and set(fact.attestors) & set(missing)]
+    if left_out:
+        why = unfit(left_out[0], check.conditions, now)
+        who = _some(left_out[0].attestors)
+        return _Signed(False, missing, "signature-does-not-count", f"signed by {who}, but {why}")
+    code, why = _why_not(check.require, facts, signers, now)
     return _Signed(False, missing, code, why)
-
-
-def _signers(facts: tuple[SignatureFact, ...]) -> Iterator[Signer]:
-    """Everyone whose signature was verified."""
-    for fact in facts:
-        if fact.outcome is Outcome.VERIFIED:
-            yield from fact.signers
 
 
 def _names_of(signers: Signers) -> list[str]:
