@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from trustgate.evidence.bundle import Bundle, MessageSignature, NotUnderstood, read_bundle
 from trustgate.evidence.dsse import (
     IN_TOTO_PAYLOAD,
+    MAX_PAYLOAD_BYTES,
     STATEMENT_V1,
     Envelope,
     Malformed,
@@ -89,11 +90,11 @@ def image_bundle(candidate: SignatureCandidate, subject: Digest, max_bytes: int)
     return bundle, bundle.content
 
 
-def in_toto(envelope: Envelope) -> Statement:
+def in_toto(envelope: Envelope, *, max_bytes: int = MAX_PAYLOAD_BYTES) -> Statement:
     """The statement in ``envelope``. Raises ``Malformed``."""
     if envelope.payload_type != IN_TOTO_PAYLOAD:
         raise Malformed(f"the envelope's payload type is {shown(envelope.payload_type)}")
-    return read_statement(envelope.payload)
+    return read_statement(envelope.payload, max_bytes=max_bytes)
 
 
 def claim_of(bundle: Bundle, envelope: Envelope, raw: bytes) -> Claim:

@@ -50,6 +50,7 @@ class InclusionProof:
     root: bytes
     path: tuple[bytes, ...] = field(repr=False)
     checkpoint: str = field(repr=False)
+    """Empty in some bundles of version 0.1: then nothing vouches for the root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +113,15 @@ def _time(fields: Fields, what: str) -> int:
 
 def _proof(fields: Fields, what: str) -> InclusionProof:
     only_known(fields, _PROOF_KEYS, what)
-    checkpoint = fields_of(fields.get("checkpoint"), f"{what}.checkpoint")
-    only_known(checkpoint, frozenset({"envelope"}), f"{what}.checkpoint")
+    checkpoint = optional_of(fields, "checkpoint", what)
+    only_known(checkpoint or {}, frozenset({"envelope"}), f"{what}.checkpoint")
     hashes = list_of(fields.get("hashes"), f"{what}.hashes", most=MAX_PROOF_HASHES)
     return InclusionProof(
         index=number_of(fields, "logIndex", what),
         size=number_of(fields, "treeSize", what),
         root=bytes_of(fields, "rootHash", what),
         path=tuple(_hash(one, what) for one in hashes),
-        checkpoint=text_of(checkpoint, "envelope", f"{what}.checkpoint"),
+        checkpoint=text_of(checkpoint, "envelope", f"{what}.checkpoint") if checkpoint else "",
     )
 
 

@@ -45,9 +45,11 @@ def prove_logged(entry: LogEntry, logs: Sequence[Log], *, needs_path: bool) -> L
 def _held_by(log: Log, entry: LogEntry, *, needs_path: bool) -> Logged:
     moment = _promised(log, entry)
     if entry.proof is not None:
-        _check_path(log, entry, entry.proof, by_name=moment is None)
+        _check_path(entry, entry.proof)
+    if entry.proof is not None and entry.proof.checkpoint:
+        _check_root(log, entry.proof, by_name=moment is None)
     elif needs_path or moment is None:
-        raise Refusal("the log entry has no inclusion proof")
+        raise Refusal("the log entry has no inclusion proof with a checkpoint")
     return Logged(log, moment)
 
 
@@ -66,10 +68,13 @@ def _promised(log: Log, entry: LogEntry) -> datetime | None:
     return entry.moment
 
 
-def _check_path(log: Log, entry: LogEntry, proof: InclusionProof, *, by_name: bool) -> None:
+def _check_path(entry: LogEntry, proof: InclusionProof) -> None:
+    root = root_of(leaf_hash(entry.body), proof.index, proof.size, proof.path)
+    if not hmac.compare_digest(root, proof.root):
+        raise Refusal("the inclusion proof does not lead to its root")
+
+
+def _check_root(log: Log, proof: InclusionProof, *, by_name: bool) -> None:
     checkpoint = read_checkpoint(proof.checkpoint, log, by_name=by_name)
     if checkpoint.size != proof.size or not hmac.compare_digest(checkpoint.root, proof.root):
         raise Refusal("the inclusion proof is of another tree than the checkpoint")
-    root = root_of(leaf_hash(entry.body), proof.index, proof.size, proof.path)
-    if not hmac.compare_digest(root, checkpoint.root):
-        raise Refusal("the inclusion proof does not lead to the root of the checkpoint")
