@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from trustgate.evidence.bundle import read_bundle
-from trustgate.evidence.cosign import read_simple_signing
+from trustgate.evidence.bundle import read_json
 from trustgate.evidence.dsse import Malformed, a_text, an_object
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role
 from trustgate.evidence.notation.manifest import claims_to_be_signature, envelope_blobs, is_signature
+from trustgate.evidence.simple_signing import read_simple_signing
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest
@@ -109,7 +109,7 @@ def _is_bundle(raw: bytes | None) -> bool:
     if raw is None:
         return False
     try:
-        bundle = read_bundle(raw)
+        bundle = read_json(raw)
         media_type = a_text(bundle, "mediaType", "the bundle")
         an_object(bundle.get("verificationMaterial"), "verificationMaterial")
         envelope = an_object(bundle.get("dsseEnvelope"), "dsseEnvelope")

@@ -39,7 +39,7 @@ def why_not(tag: str, *, current: Manifest | None, new: Manifest, role: Role) ->
 def _is_attached(tag: str, new: Manifest, role: Role) -> bool:
     if tag.endswith(".sig"):
         return role is Role.SIGNATURE and new.subject is None
-    return bool(new.layers) and all(layer.media_type == media.DSSE for layer in new.layers)
+    return bool(new.layers) and all(layer.media_type == media.DSSE_ENVELOPE for layer in new.layers)
 
 
 def _entries(manifest: Manifest) -> tuple[str, ...]:
