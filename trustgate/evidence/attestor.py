@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TypeAlias
 
 from trustgate.evidence.keys import KeyTrust, key_trust
+from trustgate.evidence.notary.trust import NotaryTrust
 
-Trust: TypeAlias = KeyTrust
+Trust: TypeAlias = KeyTrust | NotaryTrust
 """One kind a format; each judge weighs the attestors whose trust is of its own kind."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from trustgate.evidence.attestor import Attestor
+from trustgate.evidence.attestor import Attestor, Trust
 from trustgate.evidence.bundle import NotUnderstood, key_bundle
 from trustgate.evidence.dsse import IN_TOTO_PAYLOAD, STATEMENT_V1, Malformed, an_object, read_statement
 from trustgate.evidence.keys import KeyTrust
@@ -172,7 +172,7 @@ def _weigh(
     fact = _fact(candidate, outcome, reason + (_NOT_JUDGED_TIME if claim.has_unjudged_time else ""))
     return replace(
         fact,
-        signers=tuple(dict.fromkeys(Signer(one.name, one.trust.identity) for one in in_time)),
+        signers=tuple(dict.fromkeys(Signer(one.name, one.sole_identity or "") for one in in_time)),
         signed_repository=claim.repository,
     )
 
@@ -198,11 +198,15 @@ def _names(attestors: Sequence[Attestor]) -> str:
     return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _is_by(trust: KeyTrust, claim: _Claim) -> bool:
-    return verifies(trust.public_key, claim.signature, claim.signed, prehashed=trust.prehashed)
+def _is_by(trust: Trust, claim: _Claim) -> bool:
+    return isinstance(trust, KeyTrust) and verifies(
+        trust.public_key, claim.signature, claim.signed, prehashed=trust.prehashed
+    )
 
 
-def _hint(trust: KeyTrust) -> str:
+def _hint(trust: Trust) -> str:
+    if not isinstance(trust, KeyTrust):
+        return ""
     return base64.b64encode(bytes.fromhex(trust.key_id)).decode()
 
 
