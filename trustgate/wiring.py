@@ -21,6 +21,7 @@ from trustgate.api.auth import token_router
 from trustgate.api.health import health_router
 from trustgate.api.hot import HotPath
 from trustgate.api.metrics import Metrics
+from trustgate.api.notary import NotaryServer
 from trustgate.api.pages import pages_router
 from trustgate.api.registry import Registry
 from trustgate.errors import ManifestUnknown, StorageUnavailable, TrustgateError
@@ -31,6 +32,7 @@ from trustgate.flows.first_start import FirstStart
 from trustgate.flows.gather import Gatherer
 from trustgate.flows.identity import Identity
 from trustgate.flows.keeping import Keeping
+from trustgate.flows.notary import TrustFlow
 from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
 from trustgate.flows.reload import Reload
@@ -110,6 +112,7 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
     first_start = FirstStart(store.accounts, accounts, clock, settings.data)
     pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="work")
     registry = _registry(settings, clock, store, gate, identity, metrics, pool, worker)
+    notary = _notary(settings, clock, store, identity, metrics, pool)
     ticker = _Ticker(_chores(settings, clock, store, reload, metrics))
 
     def start() -> None:
@@ -128,7 +131,7 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         on_stop=stop,
     )
     app = HotPath(
-        Front(registry, site),
+        Front(registry, site, notary),
         freshness=store.freshness,
         policies=lambda: reload.current,
         clock=clock,
@@ -225,6 +228,40 @@ def _registry(
         pushed=worker.wake,
     )
     pull = PullFlow(manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, gate=gate)
+    return Registry(
+        push=push,
+        pull=pull,
+        authenticate=_authenticator(identity, pool),
+        pool=pool,
+        public_url=settings.public_url,
+        service=identity.service,
+        observe=metrics.requested,
+    )
+
+
+def _notary(
+    settings: Settings,
+    clock: Clock,
+    store: Store,
+    identity: Identity,
+    metrics: Metrics,
+    pool: ThreadPoolExecutor,
+) -> NotaryServer:
+    flow = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=settings.own_hosts)
+    return NotaryServer(
+        flow=flow,
+        authenticate=_authenticator(identity, pool),
+        anonymous=identity.anonymous,
+        pool=pool,
+        public_url=settings.public_url,
+        service=identity.service,
+        observe=metrics.requested,
+    )
+
+
+def _authenticator(
+    identity: Identity, pool: ThreadPoolExecutor
+) -> Callable[[str | None, str], Awaitable[Actor]]:
     call = _caller(pool)
 
     async def authenticate(authorization: str | None, source: str) -> Actor:
@@ -234,15 +271,7 @@ def _registry(
         actor: Actor = await call(lambda: identity.authenticate(authorization, source))
         return actor
 
-    return Registry(
-        push=push,
-        pull=pull,
-        authenticate=authenticate,
-        pool=pool,
-        public_url=settings.public_url,
-        service=identity.service,
-        observe=metrics.requested,
-    )
+    return authenticate
 
 
 def _caller(pool: ThreadPoolExecutor) -> Callable[[Callable[[], Any]], Awaitable[Any]]:
@@ -280,7 +309,7 @@ def _routers(
         host=settings.base_url.partition("://")[2],
     )
     return (
-        token_router(identity, tokens, call),
+        token_router(identity, tokens, call, own_hosts=settings.own_hosts),
         admin_router(admin),
         pages_router(
             decisions=store.decisions,

@@ -18,12 +18,16 @@ from trustgate.flows.tokens import LIFETIME_S, Tokens, grant, read_scopes
 Call = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
-def token_router(identity: Identity, tokens: Tokens, call: Call) -> APIRouter:
+def token_router(
+    identity: Identity, tokens: Tokens, call: Call, *, own_hosts: frozenset[str] = frozenset()
+) -> APIRouter:
     """``GET /token`` and ``POST /token``. ``call`` runs blocking work in the pool."""
     router = APIRouter()
 
     def answer(actor: Actor, scopes: list[str]) -> dict[str, Any]:
-        access = tuple(item for item in grant(read_scopes(scopes), actor) if item.actions)
+        access = tuple(
+            item for item in grant(read_scopes(scopes, own_hosts=own_hosts), actor) if item.actions
+        )
         token, expires = tokens.issue(actor.caller.name, access, service=identity.service)
         issued = expires.timestamp() - LIFETIME_S
         return {

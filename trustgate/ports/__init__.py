@@ -23,6 +23,15 @@ from trustgate.ports.doors import (
     Uploads,
 )
 from trustgate.ports.images import FoundManifest, ImageSource
+from trustgate.ports.trust import (
+    Publication,
+    ServerRole,
+    StoredMetadata,
+    TrustChange,
+    TrustFiles,
+    TrustKey,
+    TrustKeys,
+)
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -67,14 +76,21 @@ __all__ = [
     "PolicySource",
     "Project",
     "Projects",
+    "Publication",
     "Push",
     "Reports",
     "Revisions",
+    "ServerRole",
     "SigningKey",
     "SigningKeys",
     "StorageKey",
     "StoredBlob",
     "StoredManifest",
+    "StoredMetadata",
+    "TrustChange",
+    "TrustFiles",
+    "TrustKey",
+    "TrustKeys",
     "Upload",
     "UploadId",
     "Uploads",

@@ -2,7 +2,7 @@
 or a refusal in notary's words.
 
 Follows notary-server's ``validateUpdate``, and checks more: a client's snapshot may list only what is held
-and has to match all of it, targets that are not sent along must still be signed by the keys of a new root, and
+and has to match it, targets that are not sent along must still be signed by the keys of a new root, and
 versions that were ever published are never given again, also after the repository was deleted.
 """
 
