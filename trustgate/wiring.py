@@ -17,7 +17,7 @@ from typing import Any
 
 from trustgate.api.admin import AdminParts, admin_router
 from trustgate.api.app import Front, create_site
-from trustgate.api.auth import token_router
+from trustgate.api.auth import authenticator, token_router
 from trustgate.api.health import health_router
 from trustgate.api.hot import HotPath
 from trustgate.api.metrics import Metrics
@@ -231,7 +231,7 @@ def _registry(
     return Registry(
         push=push,
         pull=pull,
-        authenticate=_authenticator(identity, pool),
+        authenticate=authenticator(identity, _caller(pool)),
         pool=pool,
         public_url=settings.public_url,
         service=identity.service,
@@ -250,28 +250,13 @@ def _notary(
     flow = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=settings.own_hosts)
     return NotaryServer(
         flow=flow,
-        authenticate=_authenticator(identity, pool),
+        authenticate=authenticator(identity, _caller(pool)),
         anonymous=identity.anonymous,
         pool=pool,
         public_url=settings.public_url,
         service=identity.service,
         observe=metrics.requested,
     )
-
-
-def _authenticator(
-    identity: Identity, pool: ThreadPoolExecutor
-) -> Callable[[str | None, str], Awaitable[Actor]]:
-    call = _caller(pool)
-
-    async def authenticate(authorization: str | None, source: str) -> Actor:
-        found = identity.remembered(authorization)
-        if found is not None:
-            return found
-        actor: Actor = await call(lambda: identity.authenticate(authorization, source))
-        return actor
-
-    return authenticate
 
 
 def _caller(pool: ThreadPoolExecutor) -> Callable[[Callable[[], Any]], Awaitable[Any]]:

@@ -18,6 +18,19 @@ from trustgate.flows.tokens import LIFETIME_S, Tokens, grant, read_scopes
 Call = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
+def authenticator(identity: Identity, call: Call) -> Callable[[str | None, str], Awaitable[Actor]]:
+    """(Authorization header, source address) to an actor; what was verified a moment ago costs no thread."""
+
+    async def authenticate(authorization: str | None, source: str) -> Actor:
+        found = identity.remembered(authorization)
+        if found is not None:
+            return found
+        actor: Actor = await call(lambda: identity.authenticate(authorization, source))
+        return actor
+
+    return authenticate
+
+
 def token_router(
     identity: Identity, tokens: Tokens, call: Call, *, own_hosts: frozenset[str] = frozenset()
 ) -> APIRouter:
