@@ -37,6 +37,7 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "debootstrap": ("--version",),
     "docker-compose": ("--version",),
     "git": ("--version",),
+    "notary": ("--version",),
 }
 
 

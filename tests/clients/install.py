@@ -32,6 +32,7 @@ DEBIAN: dict[str, str] = {
     "debootstrap": "debootstrap",
     "docker-compose": "docker-compose",
     "git": "git",
+    "notary": "notary",
 }
 """A program, and the package that brings it."""
 

@@ -38,7 +38,9 @@ def an_object(value: Json, what: str, known: Iterable[str] = ()) -> dict[str, Js
 
 
 def a_list(value: Json, what: str, limit: int) -> list[Json]:
-    """Raises ``Malformed``."""
+    """A list, where Go's ``null`` is the empty one. Raises ``Malformed``."""
+    if value is None:
+        return []
     if not isinstance(value, list):
         raise Malformed(f"{what} is not a list")
     if len(value) > limit:
@@ -47,7 +49,9 @@ def a_list(value: Json, what: str, limit: int) -> list[Json]:
 
 
 def a_map(value: Json, what: str, limit: int) -> dict[str, Json]:
-    """An object whose keys are names. Raises ``Malformed``."""
+    """An object whose keys are names, where Go's ``null`` is the empty one. Raises ``Malformed``."""
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise Malformed(f"{what} is not an object")
     if len(value) > limit:

@@ -225,9 +225,9 @@ def _read_delegations(parent: str, value: Json) -> dict[str, Delegation]:
         return {}
     what = f"delegations of {parent}"
     fields = an_object(value, what, ("keys", "roles"))
-    keys = _read_keys(fields.get("keys") or {}, what)
+    keys = _read_keys(fields.get("keys"), what)
     found: dict[str, Delegation] = {}
-    for item in a_list(fields.get("roles") or [], what, MAX_ROLES):
+    for item in a_list(fields.get("roles"), what, MAX_ROLES):
         entry = an_object(item, f"an entry of {what}", ("name", "keyids", "threshold", "paths"))
         name = a_text(entry.get("name"), f"the name of an entry of {what}")
         if not is_delegation(name) or parent_of(name) != parent:
@@ -239,7 +239,7 @@ def _read_delegations(parent: str, value: Json) -> dict[str, Delegation]:
 
 
 def _read_paths(value: Json, role: str) -> tuple[str, ...]:
-    paths = a_list(value or [], f"paths of {role}", MAX_PATHS)
+    paths = a_list(value, f"paths of {role}", MAX_PATHS)
     if not all(isinstance(path, str) for path in paths):
         raise Malformed(f"a path of {role} is not a string")
     return tuple(map(str, paths))
