@@ -27,6 +27,7 @@ from trustgate.flows.gather import Gatherer
 from trustgate.flows.identity import Identity
 from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
+from trustgate.flows.signatures import SignatureReader
 from trustgate.flows.tokens import Tokens
 from trustgate.policy.document import PolicySet, load
 from trustgate.store.opening import Store, open_store
@@ -79,7 +80,14 @@ def assemble(
     allowed = open_policies()
     gate = Gate(
         gatherer=Gatherer(
-            manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, reports=store.reports
+            manifests=store.manifests,
+            reports=store.reports,
+            signatures=SignatureReader(
+                manifests=store.manifests,
+                blobs=store.blobs,
+                blob_store=store.blob_store,
+                judgements=store.judgements,
+            ),
         ),
         manifests=store.manifests,
         blobs=store.blobs,
@@ -100,7 +108,7 @@ def assemble(
         jobs_for=lambda *_: (),
         max_blob_bytes=max_blob_bytes,
         sparse_indexes=sparse_indexes,
-        pushed=lambda: None,
+        pushed=lambda *_: None,
     )
     pull = PullFlow(manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, gate=gate)
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="registry")

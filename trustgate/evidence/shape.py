@@ -7,13 +7,13 @@ and must not be had by calling an image ``sha256-….sig``. Only a small documen
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from trustgate.evidence.bundle import read_bundle
-from trustgate.evidence.cosign import read_simple_signing
+from trustgate.evidence.bundle import read_json
 from trustgate.evidence.dsse import Malformed, a_text, an_object
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role
 from trustgate.evidence.notation.manifest import claims_to_be_signature, envelope_blobs, is_signature
+from trustgate.evidence.simple_signing import read_simple_signing
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest
@@ -23,6 +23,7 @@ from trustgate.oci.strict_json import JsonRefused, loads
 MAX_SIGNATURE_LAYERS = 64
 MAX_SIGNATURE_CONFIG_BYTES = 64 * 1024
 _FALLBACK = re.compile(r"sha(256|512)-[0-9a-f]{64}(\.(sig|att|sbom))?")
+_SIGNATURE_TAG = re.compile(r"sha256-([0-9a-f]{64})\.sig")
 _CONFIG_KEYS = frozenset({"architecture", "os", "config", "rootfs", "history", "created", "author"})
 
 
@@ -34,6 +35,14 @@ def legacy_signature_tag(digest: Digest) -> Tag | None:
 def fallback_tag(digest: Digest) -> Tag:
     """The referrers tag of ``digest`` (distribution-spec, "Referrers Tag Schema"): 64 characters of hex."""
     return Tag(f"{digest.algorithm}-{digest.hex[:64]}")
+
+
+def signed_by(manifest: Manifest, tags: Iterable[Tag]) -> Digest | None:
+    """What a signature manifest says it signs: its ``subject``, or the digest in a ``.sig`` tag's name."""
+    if manifest.subject is not None:
+        return manifest.subject.digest
+    named = (_SIGNATURE_TAG.fullmatch(tag) for tag in tags)
+    return next((Digest(f"sha256:{found[1]}") for found in named if found), None)
 
 
 def is_referrers_tag(tag: str) -> bool:
@@ -100,7 +109,7 @@ def _is_bundle(raw: bytes | None) -> bool:
     if raw is None:
         return False
     try:
-        bundle = read_bundle(raw)
+        bundle = read_json(raw)
         media_type = a_text(bundle, "mediaType", "the bundle")
         an_object(bundle.get("verificationMaterial"), "verificationMaterial")
         envelope = an_object(bundle.get("dsseEnvelope"), "dsseEnvelope")

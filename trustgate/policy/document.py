@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 
 from trustgate.policy.attestors import build_attestors
@@ -23,7 +24,7 @@ from trustgate.policy.policy_set import PolicySet
 from trustgate.policy.problems import START, Code, Problems
 from trustgate.policy.reading import Document, read
 from trustgate.policy.rules import Exemption, NoMatch, Rule
-from trustgate.policy.schema import PolicyDocument, RootDocument
+from trustgate.policy.schema import PolicyDocument, RootDocument, TrustStoreDocument
 from trustgate.policy.scopes import Site, build_exemption
 
 __all__ = ["PolicySet", "load"]
@@ -99,7 +100,25 @@ def _build(
         rules += build_policy(policy, here, attestors, on_error=on_error)
     if no_match is None:
         return None
-    return PolicySet(revision, tuple(attestors.values()), tuple(rules), exemptions, no_match)
+    return PolicySet(
+        revision,
+        _trust_revision(documents, files),
+        tuple(attestors.values()),
+        tuple(rules),
+        exemptions,
+        no_match,
+    )
+
+
+def _trust_revision(documents: list[Document], files: Mapping[str, bytes]) -> str:
+    """Over the whole folder, and over every other file in which a trust store stands."""
+    stores = {one.path for one in documents if isinstance(one.model, TrustStoreDocument)}
+    running = hashlib.sha256()
+    for path in sorted(files):
+        if path.startswith(TRUST_FOLDER) or path in stores:
+            for part in (path.encode(), files[path]):
+                running.update(len(part).to_bytes(8, "big") + part)
+    return running.hexdigest()
 
 
 def _policies(documents: list[Document], problems: Problems) -> Iterable[tuple[PolicyDocument, Site]]:

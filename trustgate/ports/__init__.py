@@ -14,6 +14,7 @@ from trustgate.ports.doors import (
     Decisions,
     Freshness,
     Jobs,
+    Judgements,
     Manifests,
     PolicyHistory,
     PolicySource,
@@ -23,6 +24,7 @@ from trustgate.ports.doors import (
     Uploads,
 )
 from trustgate.ports.images import FoundManifest, ImageSource
+from trustgate.ports.openpgp import OpenPgp, OpenPgpSigner
 from trustgate.ports.revocation import RevocationSource
 from trustgate.ports.values import (
     Account,
@@ -60,8 +62,11 @@ __all__ = [
     "ImageSource",
     "Job",
     "Jobs",
+    "Judgements",
     "Manifests",
     "NewJob",
+    "OpenPgp",
+    "OpenPgpSigner",
     "Permission",
     "PolicyFiles",
     "PolicyHistory",

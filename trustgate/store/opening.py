@@ -17,6 +17,7 @@ from trustgate.store.database import Database
 from trustgate.store.decisions import SqlDecisions
 from trustgate.store.freshness import SqlFreshness
 from trustgate.store.jobs import SqlJobs
+from trustgate.store.judgements import SqlJudgements
 from trustgate.store.manifests import SqlManifests
 from trustgate.store.migrations import migrate
 from trustgate.store.policy_history import SqlPolicyHistory
@@ -35,6 +36,7 @@ class Store:
     blobs: SqlBlobs
     uploads: SqlUploads
     reports: SqlReports
+    judgements: SqlJudgements
     jobs: SqlJobs
     decisions: SqlDecisions
     policy_history: SqlPolicyHistory
@@ -81,6 +83,7 @@ def open_store(directory: Path, clock: Clock) -> Store:
         blobs=SqlBlobs(database, freshness, clock),
         uploads=SqlUploads(database, freshness, clock),
         reports=SqlReports(database, freshness, clock),
+        judgements=SqlJudgements(database),
         jobs=SqlJobs(database),
         decisions=SqlDecisions(database),
         policy_history=SqlPolicyHistory(database, freshness),

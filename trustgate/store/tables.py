@@ -189,6 +189,17 @@ class SigningKeyRow(SQLModel, table=True):
     retired_at: float | None = None
 
 
+class JudgementRow(SQLModel, table=True):
+    """Facts about the signatures of a digest, under the hash of what they rest on."""
+
+    __tablename__ = "judgement"
+    __table_args__ = (Index("ix_judgement_end", "valid_until"),)
+    key: str = Field(primary_key=True)
+    made_at: float
+    valid_until: float
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class RevisionRow(SQLModel, table=True):
     """Counters that a cached answer depends on: ``policy`` and ``accounts``."""
 
@@ -218,4 +229,5 @@ policy_files = _table(PolicyFilesRow)
 account = _table(AccountRow)
 project = _table(ProjectRow)
 signing_key = _table(SigningKeyRow)
+judgement = _table(JudgementRow)
 revision = _table(RevisionRow)

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unit.gate.conftest import SIGNED, TRUST, Gated
+from trustgate.errors import UpstreamRefused
 from trustgate.evidence.cosign_key import public_pem
 from trustgate.evidence.shape import legacy_signature_tag
 from trustgate.oci import media
@@ -99,8 +100,11 @@ def test_by_an_image_under_a_signatures_tag(gated: Gated, unsigned: Digest) -> N
     """Being a signature is told from content: an image called ``sha256-….sig`` is an image."""
     tag = legacy_signature_tag(unsigned)
     assert tag is not None
-    gated.push(WEB, tag, "loot")
-    assert gated.ask("prod", "GET", manifest_path(tag)).status == 403
+    with pytest.raises(UpstreamRefused, match="registry/signature-tags"):
+        gated.push(WEB, tag, "loot")
+    for name in (f"{tag}nature", tag.replace(".sig", ".sbom"), tag.removesuffix(".sig")):
+        gated.push(WEB, name, "loot")
+        assert gated.ask("prod", "GET", manifest_path(name)).status == 403
     assert gated.ask("prod", "GET", manifest_path("1")).status == 403
 
 
