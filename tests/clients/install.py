@@ -33,6 +33,7 @@ DEBIAN: dict[str, str] = {
     "docker-compose": "docker-compose",
     "git": "git",
     "gpg": "gnupg",
+    "notary": "notary",
 }
 """A program, and the package that brings it."""
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TypeAlias
 
 from trustgate.evidence.keys import KeyTrust, key_trust
+from trustgate.evidence.notary.trust import NotaryTrust
 from trustgate.evidence.sigstore.trust import KeylessTrust
 
-Trust: TypeAlias = KeyTrust | KeylessTrust
+Trust: TypeAlias = KeyTrust | KeylessTrust | NotaryTrust
 """One kind a format; each judge weighs the attestors whose trust is of its own kind."""
 
 
@@ -36,6 +37,8 @@ class Attestor:
                 return trust.identity
             case KeylessTrust() as trust:
                 return trust.sole_identity
+            case NotaryTrust():
+                return None
 
     def may_be(self, identity: str) -> bool:
         """Whether ``identity`` can be this attestor at all: facts outlive no change of the trust store."""
