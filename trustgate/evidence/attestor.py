@@ -9,9 +9,10 @@ from typing import TypeAlias
 
 from trustgate.evidence.keys import KeyTrust, key_trust
 from trustgate.evidence.notary.trust import NotaryTrust
+from trustgate.evidence.notation.trust import NotationTrust
 from trustgate.evidence.sigstore.trust import KeylessTrust
 
-Trust: TypeAlias = KeyTrust | KeylessTrust | NotaryTrust
+Trust: TypeAlias = KeyTrust | KeylessTrust | NotaryTrust | NotationTrust
 """One kind a format; each judge weighs the attestors whose trust is of its own kind."""
 
 
@@ -37,7 +38,7 @@ class Attestor:
                 return trust.identity
             case KeylessTrust() as trust:
                 return trust.sole_identity
-            case NotaryTrust():
+            case NotaryTrust() | NotationTrust():
                 return None
 
     def may_be(self, identity: str) -> bool:
