@@ -9,6 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from trustgate.errors import InvalidInput, ManifestInvalid, NotFound
+from trustgate.evidence.model import Subject
+from trustgate.evidence.notation.signing import Countersign, NotationSigner, ToSign, sign_envelope
+from trustgate.evidence.notation.signing import signature_artifact as notation_artifact
 from trustgate.evidence.shape import fallback_tag, legacy_signature_tag
 from trustgate.evidence.signature_bytes import PrivateKey
 from trustgate.evidence.signing import SignatureArtifact, bundle_artifact, bundle_for, legacy_artifact
@@ -41,11 +44,7 @@ def sign_image(
     found = _resolve(source, target)
     bundle = bundle_for(found.digest, key, annotations)
     artifact = bundle_artifact(found.descriptor, bundle, now)
-    listed = source.has_referrers_api(found.digest)
-    signature = _store(source, artifact, None)
-    if not listed:
-        _append_fallback(source, found.digest, artifact, signature)
-    return Signed(found.digest, signature, "referrer" if listed else "fallback tag")
+    return _store_referrer(source, found.digest, artifact)
 
 
 def sign_image_legacy(
@@ -69,6 +68,35 @@ def sign_image_legacy(
         existing=_existing(source, tag),
     )
     return Signed(found.digest, _store(source, artifact, tag), ".sig tag")
+
+
+def sign_image_notation(
+    source: ImageSource,
+    target: Tag | Digest,
+    signer: NotationSigner,
+    *,
+    media_type: str,
+    metadata: Mapping[str, str],
+    now: datetime,
+    expiry: datetime | None = None,
+    countersign: Countersign | None = None,
+) -> Signed:
+    """Sign as notation does: an envelope in JWS or COSE that refers to the image."""
+    found = _resolve(source, target)
+    subject = Subject(found.digest, found.media_type, len(found.raw))
+    envelope = sign_envelope(
+        ToSign(subject, now, expiry, metadata), signer, media_type, countersign=countersign
+    )
+    artifact = notation_artifact(subject, signer, media_type, envelope, now)
+    return _store_referrer(source, found.digest, artifact)
+
+
+def _store_referrer(source: ImageSource, subject: Digest, artifact: SignatureArtifact) -> Signed:
+    listed = source.has_referrers_api(subject)
+    signature = _store(source, artifact, None)
+    if not listed:
+        _append_fallback(source, subject, artifact, signature)
+    return Signed(subject, signature, "referrer" if listed else "fallback tag")
 
 
 def _resolve(source: ImageSource, target: Tag | Digest) -> Manifest:
