@@ -31,6 +31,12 @@ class Said:
     envelope: bytes = b""
     payload: bytes = b""
     payload_type: str = ""
+    digest: bytes = b""
+    """Of ``content``, where only that is known."""
+
+    @property
+    def content_hash(self) -> bytes:
+        return self.digest or hashlib.sha256(self.content).digest()
 
 
 def canonical(document: object) -> bytes:
@@ -55,7 +61,7 @@ def body(kind: str, said: Said) -> bytes:
 def _hashedrekord(said: Said) -> dict[str, Any]:
     key = {"content": b64(pem_of(said.signer))}
     return {
-        "data": {"hash": sha256(said.content)},
+        "data": {"hash": {"algorithm": "sha256", "value": said.content_hash.hex()}},
         "signature": {"content": b64(said.signature), "publicKey": key},
     }
 
@@ -94,10 +100,9 @@ def _intoto_2(said: Said) -> dict[str, Any]:
 
 
 def _hashedrekord_2(said: Said) -> dict[str, Any]:
-    digest = b64(hashlib.sha256(said.content).digest())
     return {
         "hashedRekordV002": {
-            "data": {"algorithm": "SHA2_256", "digest": digest},
+            "data": {"algorithm": "SHA2_256", "digest": b64(said.content_hash)},
             "signature": {"content": b64(said.signature), "verifier": verifier(said.signer)},
         }
     }
