@@ -18,8 +18,9 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
 
-from trustgate.evidence.keys import attestor, key_id
-from trustgate.evidence.model import Attestor, SignatureCandidate, SignatureKind
+from trustgate.evidence.attestor import Attestor, key_attestor
+from trustgate.evidence.keys import key_id
+from trustgate.evidence.model import SignatureCandidate, SignatureKind
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
@@ -68,7 +69,7 @@ def private_pem(private: Any, form: str = "PKCS8") -> bytes:
 
 
 def trusted(private: Any, name: str = "alice", **window: datetime) -> Attestor:
-    return attestor(name, public_pem(private), **window)
+    return key_attestor(name, public_pem(private), **window)
 
 
 def hint(private: Any) -> str:

@@ -84,10 +84,10 @@ for _name in _NOT_YET:
 
 def _by_keys(place: Any, keys: tuple[Path, ...], prehashed: bool, output: str) -> int:
     from trustgate.cli.sign import read_file
-    from trustgate.evidence.keys import attestor
+    from trustgate.evidence.attestor import key_attestor
     from trustgate.flows.verify import verify_image
 
-    attestors = [attestor(path.name, read_file(path), prehashed=prehashed) for path in keys]
+    attestors = [key_attestor(path.name, read_file(path), prehashed=prehashed) for path in keys]
     found = verify_image(place.source, place.target, attestors, now=datetime.now(UTC))
     verified = bool(found.good)
     if output == "json":

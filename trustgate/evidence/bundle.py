@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from trustgate.evidence.dsse import Envelope, Malformed, a_text, an_object, only_keys, read_envelope
-from trustgate.evidence.model import MAX_BUNDLE_BYTES
+from trustgate.evidence.model import MAX_BUNDLE_BYTES, TimeEvidence
 from trustgate.oci.strict_json import Json, JsonRefused, loads
 
 MEDIA_TYPES = frozenset(
@@ -16,6 +17,10 @@ MEDIA_TYPES = frozenset(
 )
 _KINDS = ("publicKey", "certificate", "x509CertificateChain")
 _BUNDLE_KEYS = frozenset({"mediaType", "verificationMaterial", "dsseEnvelope", "messageSignature"})
+_TIME_KEYS: Final[tuple[tuple[str, TimeEvidence], ...]] = (
+    ("tlogEntries", "log"),
+    ("timestampVerificationData", "timestamp"),
+)
 _MATERIAL_KEYS = frozenset({*_KINDS, "tlogEntries", "timestampVerificationData"})
 
 
@@ -29,7 +34,7 @@ class KeyBundle:
 
     envelope: Envelope = field(repr=False)
     hint: str
-    has_unjudged_time: bool
+    unproven: frozenset[TimeEvidence]
     """It brings log entries or timestamps, which are neither needed nor verified for a known key."""
 
 
@@ -65,5 +70,5 @@ def key_bundle(raw: bytes) -> KeyBundle:
     return KeyBundle(
         envelope=read_envelope(bundle.get("dsseEnvelope")),
         hint=hint,
-        has_unjudged_time=bool(material.get("tlogEntries") or material.get("timestampVerificationData")),
+        unproven=frozenset(kind for key, kind in _TIME_KEYS if material.get(key)),
     )

@@ -11,17 +11,21 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
+from trustgate.evidence.attestor import Attestor, next_turn
 from trustgate.evidence.bundle import NotUnderstood, key_bundle
 from trustgate.evidence.dsse import IN_TOTO_PAYLOAD, STATEMENT_V1, Malformed, an_object, read_statement
+from trustgate.evidence.keys import KeyTrust
 from trustgate.evidence.model import (
     MAX_BUNDLE_BYTES,
     MAX_SIMPLE_SIGNING_BYTES,
-    Attestor,
     Outcome,
     SignatureCandidate,
     SignatureFact,
     SignatureKind,
+    Signer,
+    TimeEvidence,
 )
 from trustgate.evidence.signature_bytes import MAX_SIGNATURE_BYTES, canonical_base64, verifies
 from trustgate.oci import media
@@ -33,7 +37,10 @@ COSIGN_SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 SIMPLE_SIGNING_TYPE = "cosign container image signature"
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
 CERTIFICATE_ANNOTATION = "dev.sigstore.cosign/certificate"
-TIME_ANNOTATIONS = ("dev.sigstore.cosign/bundle", "dev.sigstore.cosign/rfc3161timestamp")
+TIME_ANNOTATIONS: Final[tuple[tuple[str, TimeEvidence], ...]] = (
+    ("dev.sigstore.cosign/bundle", "log"),
+    ("dev.sigstore.cosign/rfc3161timestamp", "timestamp"),
+)
 MAX_REFERENCE_CHARACTERS = 512
 """A docker-reference is a host and a repository name of at most 255 characters each."""
 MAX_REASON_CHARACTERS = 400
@@ -77,7 +84,7 @@ class _Claim:
     signature: bytes = field(repr=False)
     hint: str = ""
     repository: str = ""
-    has_unjudged_time: bool = False
+    unproven: frozenset[TimeEvidence] = frozenset()
 
 
 def _bundle_claim(candidate: SignatureCandidate, subject: Digest) -> _Claim:
@@ -105,7 +112,7 @@ def _bundle_claim(candidate: SignatureCandidate, subject: Digest) -> _Claim:
         signed=bundle.envelope.signed,
         signature=bundle.envelope.signature,
         hint=bundle.hint,
-        has_unjudged_time=bundle.has_unjudged_time,
+        unproven=bundle.unproven,
     )
 
 
@@ -121,8 +128,8 @@ def _legacy_claim(candidate: SignatureCandidate, subject: Digest) -> _Claim:
     digest, repository = read_simple_signing(candidate.payload)
     if digest != subject:
         raise Malformed(f"the signed payload is about {_shown(digest)}, not about this digest")
-    has_time = any(name in candidate.annotations for name in TIME_ANNOTATIONS)
-    return _Claim(candidate.payload, signature, repository=repository, has_unjudged_time=has_time)
+    unproven = frozenset(kind for name, kind in TIME_ANNOTATIONS if name in candidate.annotations)
+    return _Claim(candidate.payload, signature, repository=repository, unproven=unproven)
 
 
 def read_simple_signing(payload: bytes) -> tuple[str, str]:
@@ -164,14 +171,15 @@ def _weigh(
     candidate: SignatureCandidate, claim: _Claim, attestors: Sequence[Attestor], now: datetime
 ) -> SignatureFact:
     """Verify the claim against every attestor's key; only those inside their time count."""
-    by_key = [one for one in attestors if _is_by(one, claim)]
-    in_time = [one for one in by_key if _in_time(one, now)]
+    by_key = [one for one in attestors if _is_by(one.trust, claim)]
+    in_time = [one for one in by_key if one.in_time(now)]
     outcome, reason = _outcome(claim, by_key, in_time, attestors)
-    fact = _fact(candidate, outcome, reason + (_NOT_JUDGED_TIME if claim.has_unjudged_time else ""))
+    fact = _fact(candidate, outcome, reason + (_NOT_JUDGED_TIME if claim.unproven else ""))
     return replace(
         fact,
-        attestors=tuple(dict.fromkeys(one.name for one in in_time)),
-        identities=tuple(dict.fromkeys(one.key_id for one in in_time)),
+        signers=tuple(dict.fromkeys(Signer(one.name, one.trust.identity) for one in in_time)),
+        unproven=claim.unproven,
+        valid_until=next_turn(attestors, now),
         signed_repository=claim.repository,
     )
 
@@ -185,7 +193,7 @@ def _outcome(
         return Outcome.UNTRUSTED, (
             f"signed by {_names(by_key)}, outside the time that the trust store gives that key"
         )
-    hinted = [one for one in attestors if claim.hint and claim.hint == _hint(one)]
+    hinted = [one for one in attestors if claim.hint and claim.hint == _hint(one.trust)]
     if hinted:
         return Outcome.BROKEN, f"it names the key of {_names(hinted)}, and that key does not verify it"
     return Outcome.UNTRUSTED, "signed by a key that the trust store does not name"
@@ -197,17 +205,12 @@ def _names(attestors: Sequence[Attestor]) -> str:
     return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _is_by(attestor: Attestor, claim: _Claim) -> bool:
-    return verifies(attestor.public_key, claim.signature, claim.signed, prehashed=attestor.prehashed)
+def _is_by(trust: KeyTrust, claim: _Claim) -> bool:
+    return verifies(trust.public_key, claim.signature, claim.signed, prehashed=trust.prehashed)
 
 
-def _in_time(attestor: Attestor, now: datetime) -> bool:
-    begun = attestor.not_before is None or attestor.not_before <= now
-    return begun and (attestor.not_after is None or now < attestor.not_after)
-
-
-def _hint(attestor: Attestor) -> str:
-    return base64.b64encode(bytes.fromhex(attestor.key_id)).decode()
+def _hint(trust: KeyTrust) -> str:
+    return base64.b64encode(bytes.fromhex(trust.key_id)).decode()
 
 
 def _fact(candidate: SignatureCandidate, outcome: Outcome, reason: str) -> SignatureFact:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustgate.errors import KeyUnreadable
-from trustgate.evidence.model import Attestor
 
 MAX_KEY_FILE_BYTES: Final = 64 * 1024
 MIN_RSA_BITS: Final = 2048
@@ -81,16 +80,25 @@ def key_id(key: PublicKey) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def attestor(
-    name: str,
-    pem: bytes,
-    *,
-    not_before: datetime | None = None,
-    not_after: datetime | None = None,
-    prehashed: bool = False,
-) -> Attestor:
-    """An attestor known by one key. Raises ``KeyUnreadable``."""
+@dataclass(frozen=True, slots=True)
+class KeyTrust:
+    """A signature counts when this key made it."""
+
+    public_key: PublicKey = field(hash=False, compare=False)
+    key_id: str
+    """SHA-256 of the key's SubjectPublicKeyInfo, hex: attestors with one key are one identity."""
+    prehashed: bool = False
+    """The key signs as Ed25519ph (RFC 8032): a choice that the trust store writes down, never a guess."""
+
+    @property
+    def identity(self) -> str:
+        """What distinct signers are counted by."""
+        return f"key:{self.key_id}"
+
+
+def key_trust(pem: bytes, *, prehashed: bool = False) -> KeyTrust:
+    """Trust in one key. Raises ``KeyUnreadable``."""
     key = read_public_key(pem)
     if prehashed and not isinstance(key, ed25519.Ed25519PublicKey):
         raise KeyUnreadable("Ed25519ph is for Ed25519 keys, and this is another", hint="leave algorithm out")
-    return Attestor(name, key, key_id(key), not_before, not_after, prehashed)
+    return KeyTrust(key, key_id(key), prehashed)

@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
-
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor
@@ -46,6 +44,10 @@ class Unreachable:
     why: str
 
 
+TimeEvidence: TypeAlias = Literal["log", "timestamp"]
+Revocation: TypeAlias = Literal["not-asked", "good", "revoked", "unknown"]
+
+
 class Role(StrEnum):
     """What a manifest is, decided from its content when it was pushed (never from a tag's name)."""
 
@@ -72,20 +74,30 @@ class SignatureKind(StrEnum):
 
     COSIGN_BUNDLE = "cosign-bundle"
     COSIGN_LEGACY = "cosign-legacy"
+    NOTATION = "notation"
+    NOTARY_V1 = "notary-v1"
+    HELM_PROVENANCE = "helm-provenance"
 
 
 @dataclass(frozen=True, slots=True)
-class Attestor:
-    """Someone whose signature may count: a name from the trust store, and the key that proves it."""
+class Subject:
+    """What is judged, as a descriptor names it: some formats sign all three."""
 
-    name: str
-    public_key: PublicKeyTypes = field(hash=False, compare=False)
-    key_id: str
-    """SHA-256 of the key's SubjectPublicKeyInfo, hex: attestors with one key are one identity."""
-    not_before: datetime | None = None
-    not_after: datetime | None = None
-    prehashed: bool = False
-    """The key signs as Ed25519ph (RFC 8032): a choice that the trust store writes down, never a guess."""
+    digest: Digest
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Someone whose signature was verified: ``attestor`` is the trust store's name for them.
+
+    ``identity`` is who really signed, and what distinct signers are counted by: ``key:`` and the hash
+    of a public key, ``keyless:`` with issuer and subject, ``x509:``, ``gpg:`` or ``tuf:`` with a key.
+    """
+
+    attestor: str
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +121,35 @@ class SignatureCandidate:
 class SignatureFact:
     """The outcome of one candidate, with its reason: kept for every candidate, good or bad.
 
-    ``attestors`` names everyone of the trust store whose key verifies it; ``identities`` holds the
-    matching key ids, by which distinct signers are counted.
+    ``signers`` are all of the trust store for whom it verifies; empty unless it is verified.
     """
 
     kind: SignatureKind
     evidence: Digest
     outcome: Outcome
     reason: str
-    attestors: tuple[str, ...] = ()
-    identities: tuple[str, ...] = ()
+    signers: tuple[Signer, ...] = ()
     signed_repository: str = ""
     """``docker-reference`` of a legacy payload: what the signer said it was called."""
+    signed_at: datetime | None = None
+    """The earliest time that a log or a timestamp authority proves; never what a signer claims."""
+    logs: int = 0
+    """Distinct transparency logs that prove it."""
+    timestamps: int = 0
+    """Distinct timestamp authorities that prove its time."""
+    unproven: frozenset[TimeEvidence] = frozenset()
+    """What it carries and nobody verified, for want of a trusted root: it proves nothing."""
+    revocation: Revocation = "not-asked"
+    """Of the certificates, where the format has such a thing."""
+    valid_until: datetime | None = None
+    """When time alone could turn the outcome: a window that ends or begins; ``None`` for never."""
+
+    @property
+    def attestors(self) -> tuple[str, ...]:
+        """The names of its signers, each once."""
+        return tuple(dict.fromkeys(signer.attestor for signer in self.signers))
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """Who really signed, each once."""
+        return tuple(dict.fromkeys(signer.identity for signer in self.signers))

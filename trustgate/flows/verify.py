@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from trustgate.errors import DigestInvalid, ManifestInvalid, NotFound
+from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.cosign import (
     candidates_from_bundle_manifest,
     candidates_from_legacy_manifest,
@@ -17,7 +18,6 @@ from trustgate.evidence.model import (
     MAX_BUNDLE_BYTES,
     MAX_SIGNATURE_CANDIDATES,
     Absent,
-    Attestor,
     Known,
     Outcome,
     Role,

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from trustgate.errors import KeyUnreadable
-from trustgate.evidence.keys import attestor
-from trustgate.evidence.model import Attestor
+from trustgate.evidence.attestor import Attestor, key_attestor
 from trustgate.policy.layout import TRUST_FOLDER
 from trustgate.policy.problems import Code, Problems
 from trustgate.policy.reading import Document
@@ -59,7 +58,7 @@ def _attestor(
         )
     try:
         pem = _pem(entry.key, document.path, files)
-        return attestor(
+        return key_attestor(
             name,
             pem,
             not_before=entry.not_before,

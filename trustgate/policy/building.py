@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from trustgate.evidence.model import Attestor
+from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.scan_report import Severity
 from trustgate.policy import schema
 from trustgate.policy.attestors import NAME, NAME_HELP
@@ -15,6 +15,7 @@ from trustgate.policy.rules import (
     AnyOf,
     AtLeast,
     Check,
+    Conditions,
     ContentTrust,
     Immutability,
     NoMatch,
@@ -125,7 +126,16 @@ def _content_trust(
     if require is None:
         return None
     return ContentTrust(
-        require=require, subject=trust.subject, inherits=children == "inherit", each=children == "each"
+        require=require,
+        subject=trust.subject,
+        inherits=children == "inherit",
+        each=children == "each",
+        conditions=Conditions(
+            max_age=trust.signature_max_age,
+            log=trust.transparency_log,
+            timestamp=trust.timestamp == "always",
+            revocation=trust.revocation == "enforce",
+        ),
     )
 
 
@@ -170,9 +180,9 @@ def _at_least(node: schema.Requirement, site: Site, attestors: Mapping[str, Atte
     known = tuple(signer for signer in signers if signer is not None)
     if len(known) < len(node.of):
         return None
-    keys = len({signer.key_id for signer in known})
-    if count > keys:
-        message = f"{count} distinct signers can never be found among {keys} distinct keys"
+    most = len({signer.sole_identity or signer.name for signer in known})
+    if count > most:
+        message = f"{count} distinct signers can never be found among {most} distinct keys"
         site.at("atLeast").complain(Code.DECIDES_NOTHING, message)
     return AtLeast(count, known)
 

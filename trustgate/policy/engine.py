@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from trustgate.policy.checks.answer import Answer
+from trustgate.policy.checks.conditions import fact_turns, turns
 from trustgate.policy.checks.content_trust import check_content_trust
 from trustgate.policy.checks.immutability import check_immutability
 from trustgate.policy.checks.severity import check_severity
@@ -58,7 +59,7 @@ def evaluate(policies: PolicySet, request: Request, evidence: Evidence, now: dat
         policy_revision=policies.revision,
         results=tuple(results),
         at=now,
-        valid_until=_valid_until(rules, now),
+        valid_until=_valid_until(rules, evidence, now),
         cacheable=all(result.outcome is not RuleOutcome.UNKNOWN for result in results),
         facts={"role": str(evidence.subject.role)},
     )
@@ -152,16 +153,15 @@ def _clean(violation: Violation) -> Violation:
     )
 
 
-def _valid_until(rules: Iterable[Rule], now: datetime) -> datetime | None:
-    """The next moment at which some attestor begins or ceases to count."""
+def _valid_until(rules: Iterable[Rule], evidence: Evidence, now: datetime) -> datetime | None:
+    """The next moment at which an attestor, or a signature, begins or ceases to count."""
     moments = {
         moment
         for rule in rules
         if isinstance(rule.check, ContentTrust)
-        for moment in _turns(rule.check.require)
-        if moment > now
+        for moment in (*_turns(rule.check.require), *turns(rule.check.conditions, evidence))
     }
-    return min(moments, default=None)
+    return min((moment for moment in (*moments, *fact_turns(evidence)) if moment > now), default=None)
 
 
 def _turns(require: Requirement) -> Iterator[datetime]:

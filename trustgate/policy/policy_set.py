@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trustgate.evidence.model import Attestor
+from trustgate.evidence.attestor import Attestor
 from trustgate.oci.names import RepositoryName
 from trustgate.policy.model import Need, Request
 from trustgate.policy.rules import Exemption, NoMatch, Rule, words_of

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 
-from trustgate.evidence.model import Attestor
+from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.scan_report import Severity
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.globs import Glob, matches_any
@@ -100,6 +101,17 @@ Requirement: TypeAlias = SignedBy | AnyOf | AllOf | AtLeast
 
 
 @dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a signature needs beside its signer to count; the plain value asks for nothing more."""
+
+    max_age: timedelta | None = None
+    """Since its proven time: a signature whose time nothing proves is too old."""
+    log: Literal["required", "ifPresent", "ignore"] = "ignore"
+    timestamp: bool = False
+    revocation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ContentTrust:
     """``inherits``: a containing index may speak for it. ``each``: an index needs its children to pass."""
 
@@ -107,6 +119,7 @@ class ContentTrust:
     subject: Literal["index", "manifest", "index-or-manifest"]
     inherits: bool
     each: bool
+    conditions: Conditions = Conditions()
 
     kind: Literal["contentTrust"] = field(default="contentTrust", init=False)
     need: Need = field(default=Need.SIGNATURES, init=False)

@@ -6,7 +6,8 @@ is ever ignored. Scalars arrive as the text that stands in the file and are read
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+import re
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -17,6 +18,8 @@ from trustgate.policy.yaml_nodes import Scalar
 
 API_VERSION: Final = "trustgate.dev/v1"
 MAX_LIST: Final = 1000
+_SPAN: Final = re.compile(r"([0-9]{1,5})([smhd])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 NOT_SUPPORTED: Final = "not_supported"
 WRONG_VALUE: Final = "wrong_value"
 
@@ -84,6 +87,14 @@ def _moment(value: object) -> datetime:
         raise _wrong(f"{text[:60]!r} is out of range") from exc
 
 
+def _span(value: object) -> timedelta:
+    scalar = _scalar(value, "a time span like 90d or 12h")
+    found = _SPAN.fullmatch(scalar.text)
+    if found is None or not int(found[1]):
+        raise _wrong(f"expected a time span like 90d or 12h, found {scalar.text[:60]!r}")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
 def word(*known: str, later: tuple[str, ...] = ()) -> BeforeValidator:
     """One of a few words; those of ``later`` belong to the format, and not to this version."""
     choice = ", ".join(known)
@@ -102,6 +113,7 @@ def word(*known: str, later: tuple[str, ...] = ()) -> BeforeValidator:
 Text: TypeAlias = Annotated[str, BeforeValidator(_text)]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Count: TypeAlias = Annotated[int, BeforeValidator(_count), Field(ge=1)]
+Span: TypeAlias = Annotated[timedelta, BeforeValidator(_span)]
 Moment: TypeAlias = Annotated[datetime, BeforeValidator(_moment)]
 Texts: TypeAlias = Annotated[list[Text], Field(min_length=1, max_length=MAX_LIST)]
 Answer: TypeAlias = Annotated[Literal["deny", "warn", "allow"], word("deny", "warn", "allow")]
@@ -185,7 +197,14 @@ class ContentTrust(Strict):
         Literal["index", "manifest", "index-or-manifest"], word("index", "manifest", "index-or-manifest")
     ] = "index-or-manifest"
     children: Annotated[Literal["inherit", "each"], word("inherit", "each")] | None = None
-    later = frozenset({"signatureMaxAge", "transparencyLog", "timestamp", "revocation"})
+    signature_max_age: Span | None = None
+    transparency_log: Annotated[
+        Literal["required", "ifPresent", "ignore"], word("required", "ifPresent", "ignore")
+    ] = "ignore"
+    timestamp: Annotated[
+        Literal["always", "ifCertExpired"], word("always", "ifCertExpired", later=("ignore",))
+    ] = "ifCertExpired"
+    revocation: Annotated[Literal["enforce"] | None, word("enforce", later=("log", "skip"))] = None
     parts = {"require": Requirement}
 
 

@@ -15,8 +15,8 @@ import pytest
 from tests import signing_world as world
 from tests.shared_files import shared
 from tests.unit.evidence.fixture_repository import FixtureRepository
+from trustgate.evidence.attestor import key_attestor
 from trustgate.evidence.cosign import judge_all
-from trustgate.evidence.keys import attestor
 from trustgate.evidence.model import Outcome, Role, SignatureFact
 from trustgate.evidence.shape import role_of, signature_blobs
 
@@ -54,7 +54,7 @@ class Case:
 
 def facts(root: Path, *keys: Path) -> tuple[SignatureFact, ...]:
     repository = FixtureRepository(root)
-    trusted = [attestor(path.stem, path.read_bytes()) for path in keys]
+    trusted = [key_attestor(path.stem, path.read_bytes()) for path in keys]
     return judge_all(repository.candidates(), subject=repository.subject, attestors=trusted, now=world.NOW)
 
 

@@ -12,8 +12,8 @@ from nacl.bindings import (
 )
 
 from trustgate.errors import KeyUnreadable
+from trustgate.evidence.attestor import key_attestor
 from trustgate.evidence.cosign_key import public_pem
-from trustgate.evidence.keys import attestor
 from trustgate.evidence.signature_bytes import sign, verifies
 
 CONTENT = b"what is signed"
@@ -58,4 +58,4 @@ def test_it_is_for_ed25519_keys() -> None:
     other = ec.generate_private_key(ec.SECP256R1())
     assert not verifies(other.public_key(), b"x" * 64, CONTENT, prehashed=True)
     with pytest.raises(KeyUnreadable):
-        attestor("x", public_pem(other), prehashed=True)
+        key_attestor("x", public_pem(other), prehashed=True)

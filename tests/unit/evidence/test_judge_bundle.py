@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 
 from tests import signing_world as world
+from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.cosign import MAX_REASON_CHARACTERS, judge
-from trustgate.evidence.model import MAX_BUNDLE_BYTES, Attestor, Outcome, SignatureCandidate, SignatureFact
+from trustgate.evidence.model import MAX_BUNDLE_BYTES, Outcome, SignatureCandidate, SignatureFact, Signer
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor
 
@@ -39,8 +40,7 @@ def test_a_good_bundle_is_verified_with_name_and_identity() -> None:
         evidence=world.EVIDENCE,
         outcome=Outcome.VERIFIED,
         reason="verified by alice",
-        attestors=("alice",),
-        identities=(TRUSTED[0].key_id,),
+        signers=(Signer("alice", f"key:{TRUSTED[0].trust.key_id}"),),
     )
 
 

@@ -199,6 +199,7 @@ def test_a_signature_over_other_bytes_is_untrusted() -> None:
 
 def test_a_key_of_a_kind_that_is_not_judged_verifies_nothing() -> None:
     key = world.key("dsa")
-    odd = replace(world.trusted(ALICE), public_key=key.public_key())
+    alice = world.trusted(ALICE)
+    odd = replace(alice, trust=replace(alice.trust, public_key=key.public_key()))
     fact = judge(world.legacy_candidate(SUBJECT, ALICE), subject=SUBJECT, attestors=[odd], now=world.NOW)
     assert fact.outcome is Outcome.UNTRUSTED

@@ -37,7 +37,7 @@ def test_two_names_for_one_key_are_one_identity() -> None:
     fact = verdict(
         candidate, world.trusted(ALICE, "a"), world.trusted(world.key("p384"), "b"), world.trusted(ALICE, "c")
     )
-    assert (fact.attestors, fact.identities) == (("a", "c"), (TRUSTED[0].key_id,))
+    assert (fact.attestors, fact.identities) == (("a", "c"), (TRUSTED[0].trust.identity,))
 
 
 def test_many_names_give_a_short_reason() -> None:

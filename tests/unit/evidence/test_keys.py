@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from tests import signing_world as world
 from trustgate.errors import KeyUnreadable
-from trustgate.evidence.keys import MAX_KEY_FILE_BYTES, attestor, key_id, read_public_key
+from trustgate.evidence.attestor import key_attestor
+from trustgate.evidence.keys import MAX_KEY_FILE_BYTES, key_id, read_public_key
 
 GOOD = world.public_pem(world.key())
 
@@ -34,9 +35,11 @@ def test_supported_keys_are_read_and_named_by_their_spki(kind: str) -> None:
     der = private.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    known = attestor("ci", world.public_pem(private), not_before=world.NOW)
+    known = key_attestor("ci", world.public_pem(private), not_before=world.NOW)
     assert (
-        known.key_id == hashlib.sha256(der).hexdigest() == key_id(read_public_key(world.public_pem(private)))
+        known.trust.key_id
+        == hashlib.sha256(der).hexdigest()
+        == key_id(read_public_key(world.public_pem(private)))
     )
     assert (known.name, known.not_before, known.not_after) == ("ci", world.NOW, None)
 

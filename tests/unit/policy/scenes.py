@@ -18,6 +18,7 @@ from trustgate.evidence.model import (
     Role,
     SignatureFact,
     SignatureKind,
+    Signer,
     Unreachable,
 )
 from trustgate.evidence.scan_report import Coverage, Finding, Package, ScanReport, ScanStatus, Severity
@@ -122,8 +123,9 @@ def fact(*names: str, outcome: Outcome = Outcome.VERIFIED, reason: str = "verifi
         evidence=OTHER,
         outcome=outcome,
         reason=reason,
-        attestors=names if outcome is Outcome.VERIFIED else (),
-        identities=tuple(key_id(public_key(name)) for name in names) if outcome is Outcome.VERIFIED else (),
+        signers=tuple(Signer(name, f"key:{key_id(public_key(name))}") for name in names)
+        if outcome is Outcome.VERIFIED
+        else (),
     )
 
 

@@ -24,7 +24,7 @@ from tests.unit.policy.scenes import (
     signed,
     subject,
 )
-from trustgate.evidence.model import Known, Outcome, Role
+from trustgate.evidence.model import Known, Outcome, Role, Signer
 from trustgate.policy.document import PolicySet, load
 from trustgate.policy.model import RuleOutcome, VerdictKind
 
@@ -101,18 +101,15 @@ def test_two_names_with_one_key_are_one_signer() -> None:
     files["trust/keys/twin.pub"] = scenes.pem("alice")
     policies = load(files, revision="r")
     both = scenes.fact("alice")
-    twin = Known(
-        (both, scenes.SignatureFact(both.kind, both.evidence, both.outcome, "", ("twin",), both.identities))
-    )
+    (alice,) = both.signers
+    twin = Known((both, replace(both, signers=(Signer("twin", alice.identity),))))
     assert judge(policies, subject(signatures=twin)).kind is DENY
     assert judge(policies, subject(signatures=by("alice", "bob"))).kind is ALLOW
 
 
 def test_a_name_without_its_key_does_not_count() -> None:
     """A fact from another trust store may carry the name and another key."""
-    stranger = scenes.SignatureFact(
-        scenes.fact("ci").kind, scenes.OTHER, Outcome.VERIFIED, "", ("ci",), ("0" * 64,)
-    )
+    stranger = replace(scenes.fact("ci"), signers=(Signer("ci", f"key:{'0' * 64}"),))
     assert judge(requiring(CI), subject(signatures=Known((stranger,)))).kind is DENY
 
 

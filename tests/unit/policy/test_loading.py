@@ -173,7 +173,11 @@ LATE = "is not supported by this version"
         (requiring("{attestor: ci, of: [ci]}"), 'TG2007 "of" and "distinct" stand beside "atLeast" only'),
         (requiring("{attestor: ci}", ", subject: manifest, children: inherit"), "TG2007 subject: manifest"),
         (requiring("{attestor: ci}", ", subject: index, children: each"), "TG2007 subject: index"),
-        (requiring("{attestor: ci}", ", signatureMaxAge: 1d"), f'TG2005 "signatureMaxAge" {LATE}'),
+        (requiring("{attestor: ci}", ", signatureMaxAge: soon"), "TG2007 expected a time span like 90d"),
+        (requiring("{attestor: ci}", ", signatureMaxAge: 0d"), "TG2007 expected a time span like 90d"),
+        (requiring("{attestor: ci}", ", transparencyLog: yes"), "TG2007 expected one of required, ifPresent"),
+        (requiring("{attestor: ci}", ", timestamp: ignore"), "TG2005 ignore is not supported"),
+        (requiring("{attestor: ci}", ", revocation: skip"), "TG2005 skip is not supported"),
         # severity
         (severity("thresholds: []"), "TG2012 is empty"),
         (severity("thresholds: [{}]"), "TG2006 a threshold names a severity, or kev: true"),

@@ -25,12 +25,14 @@ from tests.unit.policy.scenes import (
     signed,
     subject,
 )
-from trustgate.evidence.model import Known, Outcome, Role, SignatureFact
+from trustgate.evidence.model import Known, Outcome, Role, SignatureFact, Signer
 from trustgate.evidence.scan_report import ScanStatus, Severity
 from trustgate.policy.model import Evidence, SubjectEvidence, VerdictKind
 
 NAMES = ("ci", "alice", "bob")
-STRANGER = SignatureFact(fact("ci").kind, CHILD, Outcome.VERIFIED, "", ("mallory",), ("f" * 64,))
+STRANGER = SignatureFact(
+    fact("ci").kind, CHILD, Outcome.VERIFIED, "", (Signer("mallory", f"key:{'f' * 64}"),)
+)
 FOREIGN = (
     STRANGER,
     fact("ci", outcome=Outcome.UNTRUSTED),

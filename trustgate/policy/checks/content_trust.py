@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from trustgate.evidence.model import Absent, Attestor, Known, Outcome, Role, SignatureFact, Unreachable
+from trustgate.evidence.model import Absent, Known, Outcome, Role, SignatureFact, Unreachable
 from trustgate.policy.checks.answer import HOST, Answer, failed, passed, unknown
+from trustgate.policy.checks.conditions import unfit
+from trustgate.policy.checks.counting import Signers, distinct, identities
 from trustgate.policy.model import Evidence, Request, RuleOutcome, Signatures, SubjectEvidence, Violation
 from trustgate.policy.rules import AllOf, AnyOf, AtLeast, ContentTrust, Requirement, SignedBy
 
@@ -42,10 +44,10 @@ def check_content_trust(check: ContentTrust, request: Request, evidence: Evidenc
 
 def _own_or_inherited(check: ContentTrust, request: Request, evidence: Evidence, now: datetime) -> Answer:
     subject = evidence.subject
-    own = _judge(check.require, subject.signatures, now)
+    own = _judge(check, subject.signatures, now)
     own_counts = check.subject != "index" or subject.role is Role.INDEX
     tried = [own] if own_counts else []
-    tried += [_judge(check.require, parent.signatures, now) for parent in _parents(check, evidence)]
+    tried += [_judge(check, parent.signatures, now) for parent in _parents(check, evidence)]
     if own_counts and own.satisfied:
         return passed("signed", own.message)
     if any(one.satisfied for one in tried):
@@ -98,67 +100,58 @@ def _refused(code: str, message: str, own: _Signed, request: Request) -> Answer:
 # --- one digest ----------------------------------------------------------------------------------
 
 
-def _judge(require: Requirement, signatures: Signatures, now: datetime) -> _Signed:
+def _judge(check: ContentTrust, signatures: Signatures, now: datetime) -> _Signed:
     match signatures:
         case Unreachable(why):
             return _Signed(
                 False, (), "signatures-unreachable", f"signatures can't be read: {why}", known=False
             )
         case Absent():
-            return _Signed(False, _unmet(require, frozenset(), now), "unsigned", "it is not signed")
+            return _Signed(False, _unmet(check.require, frozenset(), now), "unsigned", "it is not signed")
         case Known(facts):
-            return _weigh(require, facts, now)
+            return _weigh(check, facts, now)
 
 
-def _weigh(require: Requirement, facts: tuple[SignatureFact, ...], now: datetime) -> _Signed:
-    signers = frozenset(_signers(facts))
-    if _met(require, signers, now):
-        names = _some(sorted({name for name, _ in signers}))
-        return _Signed(True, (), "signed", f"signed by {names}")
-    missing = _unmet(require, signers, now)
+def _weigh(check: ContentTrust, facts: tuple[SignatureFact, ...], now: datetime) -> _Signed:
+    verified = [fact for fact in facts if fact.outcome is Outcome.VERIFIED]
+    counted = [fact for fact in verified if not unfit(fact, check.conditions, now)]
+    signers = frozenset(signer for fact in counted for signer in fact.signers)
+    if _met(check.require, signers, now):
+        return _Signed(True, (), "signed", f"signed by {_some(_names_of(signers))}")
+    missing = _unmet(check.require, signers, now)
     if not facts:
         return _Signed(False, missing, "unsigned", "it is not signed")
-    code, why = _why_not(require, facts, signers, now)
+    left_out = [fact for fact in verified if fact not in counted and set(fact.attestors) & set(missing)]
+    if left_out:
+        why = unfit(left_out[0], check.conditions, now)
+        who = _some(left_out[0].attestors)
+        return _Signed(False, missing, "signature-does-not-count", f"signed by {who}, but {why}")
+    code, why = _why_not(check.require, facts, signers, now)
     return _Signed(False, missing, code, why)
 
 
-def _signers(facts: tuple[SignatureFact, ...]) -> Iterator[tuple[str, str]]:
-    """(name, key id) of everyone whose signature was verified."""
-    for fact in facts:
-        if fact.outcome is Outcome.VERIFIED:
-            yield from ((name, key) for name in fact.attestors for key in fact.identities)
+def _names_of(signers: Signers) -> list[str]:
+    return sorted({signer.attestor for signer in signers})
 
 
-def _counts(attestor: Attestor, signers: frozenset[tuple[str, str]], now: datetime) -> bool:
-    begun = attestor.not_before is None or attestor.not_before <= now
-    ended = attestor.not_after is not None and attestor.not_after <= now
-    return begun and not ended and (attestor.name, attestor.key_id) in signers
-
-
-def _met(require: Requirement, signers: frozenset[tuple[str, str]], now: datetime) -> bool:
+def _met(require: Requirement, signers: Signers, now: datetime) -> bool:
     match require:
         case SignedBy(attestor):
-            return _counts(attestor, signers, now)
+            return bool(identities(attestor, signers, now))
         case AnyOf(items):
             return any(_met(item, signers, now) for item in items)
         case AllOf(items):
             return bool(items) and all(_met(item, signers, now) for item in items)
         case AtLeast(count, attestors):
-            return len(_keys(attestors, signers, now)) >= count > 0
+            return len(distinct(attestors, signers, now)) >= count > 0
 
 
-def _keys(
-    attestors: tuple[Attestor, ...], signers: frozenset[tuple[str, str]], now: datetime
-) -> frozenset[str]:
-    return frozenset(one.key_id for one in attestors if _counts(one, signers, now))
-
-
-def _unmet(require: Requirement, signers: frozenset[tuple[str, str]], now: datetime) -> tuple[str, ...]:
+def _unmet(require: Requirement, signers: Signers, now: datetime) -> tuple[str, ...]:
     """The names whose signatures would help, each once, in the order of the policy."""
     return tuple(dict.fromkeys(_names(require, signers, now)))
 
 
-def _names(require: Requirement, signers: frozenset[tuple[str, str]], now: datetime) -> Iterator[str]:
+def _names(require: Requirement, signers: Signers, now: datetime) -> Iterator[str]:
     match require:
         case _ if _met(require, signers, now):
             return
@@ -168,22 +161,21 @@ def _names(require: Requirement, signers: frozenset[tuple[str, str]], now: datet
             for item in items:
                 yield from _names(item, signers, now)
         case AtLeast(_, attestors):
-            had = _keys(attestors, signers, now)
-            yield from (one.name for one in attestors if one.key_id not in had)
+            had = distinct(attestors, signers, now)
+            yield from (one.name for one in attestors if not identities(one, signers, now) & had)
 
 
 def _why_not(
     require: Requirement,
     facts: tuple[SignatureFact, ...],
-    signers: frozenset[tuple[str, str]],
+    signers: Signers,
     now: datetime,
 ) -> tuple[str, str]:
     if isinstance(require, AtLeast):
-        had = len(_keys(require.attestors, signers, now))
+        had = len(distinct(require.attestors, signers, now))
         return "too-few-signers", f"{had} of {require.count} required signers"
     if signers:
-        names = _some(sorted({name for name, _ in signers}))
-        return "signer-missing", f"signed by {names}, which is not enough"
+        return "signer-missing", f"signed by {_some(_names_of(signers))}, which is not enough"
     broken = [fact for fact in facts if fact.outcome is Outcome.BROKEN]
     if broken:
         return "signature-broken", f"no valid signature: {broken[0].reason}"

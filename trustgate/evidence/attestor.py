@@ -1,0 +1,55 @@
+"""Attestors: names of the trust store, and what proves that a signature is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from trustgate.evidence.keys import KeyTrust, key_trust
+
+Trust: TypeAlias = KeyTrust
+"""One kind a format; each judge weighs the attestors whose trust is of its own kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attestor:
+    """Someone whose signature may count, and from when until when (the end itself is outside)."""
+
+    name: str
+    trust: Trust
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+
+    def in_time(self, now: datetime) -> bool:
+        """Whether the trust store counts this attestor's signatures now."""
+        begun = self.not_before is None or self.not_before <= now
+        return begun and (self.not_after is None or now < self.not_after)
+
+    @property
+    def sole_identity(self) -> str | None:
+        """The one identity that can ever sign as this attestor; ``None`` where many may (a pattern)."""
+        return self.trust.identity if isinstance(self.trust, KeyTrust) else None
+
+    def may_be(self, identity: str) -> bool:
+        """Whether ``identity`` can be this attestor at all: facts outlive no change of the trust store."""
+        return self.sole_identity in (None, identity)
+
+
+def next_turn(attestors: Iterable[Attestor], now: datetime) -> datetime | None:
+    """The next moment at which one of them begins or ceases to count."""
+    limits = (limit for one in attestors for limit in (one.not_before, one.not_after))
+    return min((limit for limit in limits if limit is not None and limit > now), default=None)
+
+
+def key_attestor(
+    name: str,
+    pem: bytes,
+    *,
+    not_before: datetime | None = None,
+    not_after: datetime | None = None,
+    prehashed: bool = False,
+) -> Attestor:
+    """An attestor known by one key. Raises ``KeyUnreadable``."""
+    return Attestor(name, key_trust(pem, prehashed=prehashed), not_before, not_after)
