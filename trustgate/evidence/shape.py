@@ -1,7 +1,8 @@
 """What a manifest is, told from its content: names and tags are claims, bytes are facts.
 
 A signature must stay pullable when the image that it signs is refused, so being one is worth something,
-and must not be had by calling an image ``sha256-….sig``. Only small JSON that parses as a signature is.
+and must not be had by calling an image ``sha256-….sig``. Only small JSON that parses as a signature is one,
+and nothing that a client could unpack as a layer.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from trustgate.evidence.archive import opens_as_layer
 from trustgate.evidence.bundle import read_bundle
 from trustgate.evidence.cosign import read_simple_signing
 from trustgate.evidence.dsse import Malformed, a_text, an_object
@@ -62,13 +64,17 @@ def role_of(manifest: Manifest, contents: Mapping[Digest, bytes]) -> Role:
     """``contents`` are the blobs that ``signature_blobs`` named."""
     if manifest.kind == "index":
         return Role.INDEX
-    if _may_be_bundle(manifest) and _is_bundle(contents.get(manifest.layers[0].digest)):
-        return Role.SIGNATURE
-    if may_be_legacy(manifest) and _is_legacy(manifest, contents):
+    if _is_signature(manifest, contents) and not any(map(opens_as_layer, contents.values())):
         return Role.SIGNATURE
     if manifest.config is not None and manifest.config.media_type in media.IMAGE_CONFIGS:
         return Role.IMAGE
     return Role.ARTIFACT
+
+
+def _is_signature(manifest: Manifest, contents: Mapping[Digest, bytes]) -> bool:
+    if _may_be_bundle(manifest):
+        return _is_bundle(contents.get(manifest.layers[0].digest))
+    return may_be_legacy(manifest) and _is_legacy(manifest, contents)
 
 
 def _may_be_bundle(manifest: Manifest) -> bool:
