@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from trustgate import __version__
 from trustgate.api import problem
 from trustgate.api.exchange import Receive, Scope, Send
+from trustgate.api.small_bodies import SmallBodies
 
 App = Callable[[Scope, Receive, Send], Any]
 
@@ -20,7 +21,7 @@ class Front:
 
     def __init__(self, registry: App, site: App) -> None:
         self._registry = registry
-        self._site = site
+        self._site = SmallBodies(site)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["path"] == "/v2" or scope["path"].startswith("/v2/")):
