@@ -238,6 +238,12 @@ class KeyUnreadable(TrustgateError):
     code = "key-unreadable"
 
 
+class OpenPgpUnavailable(TrustgateError):
+    """GnuPG is not installed, or does not answer: nothing can be said about a chart's signature."""
+
+    code = "openpgp-unavailable"
+
+
 class ScanFailed(TrustgateError):
     """A scanner did not deliver a report; the reason is kept as evidence."""
 

@@ -32,6 +32,8 @@ DEBIAN: dict[str, str] = {
     "debootstrap": "debootstrap",
     "docker-compose": "docker-compose",
     "git": "git",
+    "gpg": "gnupg",
+    "notary": "notary",
 }
 """A program, and the package that brings it."""
 
@@ -43,6 +45,11 @@ class GoTool:
     module: str
     packages: tuple[str, ...]
     version_flags: str = ""
+    name: str = ""
+    """What the only program is called, when its package's own name is taken."""
+
+    def program(self, package: str) -> Path:
+        return BIN / (self.name or package.rpartition("/")[2])
 
 
 GO: tuple[GoTool, ...] = (
@@ -55,6 +62,12 @@ GO: tuple[GoTool, ...] = (
     GoTool("oras", ("oras.land/oras/cmd/oras",)),
     GoTool("regctl", ("github.com/regclient/regclient/cmd/regctl",)),
     GoTool("helm", ("helm.sh/helm/v3/cmd/helm",), "-X helm.sh/helm/v3/internal/version.version=v3.22.0"),
+    GoTool(
+        "helm4",
+        ("helm.sh/helm/v4/cmd/helm",),
+        "-X helm.sh/helm/v4/internal/version.version=v4.3.1",
+        name="helm4",
+    ),
     GoTool(
         "cosign",
         ("github.com/sigstore/cosign/v3/cmd/cosign",),
@@ -141,7 +154,7 @@ def _build(go: str, version: str, tool: GoTool) -> str:
         return ""
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
     for package in tool.packages:
-        target = BIN / package.rpartition("/")[2]
+        target = tool.program(package)
         flags = f"-s -w {tool.version_flags}".strip()
         command = [go, "build", "-trimpath", f"-ldflags={flags}", "-o", str(target), package]
         problem = _timed(target.name, command, HERE / tool.module, environment)
@@ -153,7 +166,7 @@ def _build(go: str, version: str, tool: GoTool) -> str:
 
 def _built(tool: GoTool, version: str) -> bool:
     stamp = STAMPS / tool.module
-    there = all((BIN / package.rpartition("/")[2]).exists() for package in tool.packages)
+    there = all(tool.program(package).exists() for package in tool.packages)
     return there and stamp.exists() and (not version or stamp.read_text() == _stamp(tool, version))
 
 

@@ -44,7 +44,8 @@ def generate(prefix: str, kind: str) -> None:
 
     from trustgate.cli.secret import ask_secret
     from trustgate.errors import ConfigInvalid
-    from trustgate.evidence.cosign_key import PrivateKey, public_pem, write_private_key
+    from trustgate.evidence.cosign_key import public_pem, write_private_key
+    from trustgate.evidence.signature_bytes import PrivateKey
 
     private, public = Path(f"{prefix}.key"), Path(f"{prefix}.pub")
     for path in (private, public):

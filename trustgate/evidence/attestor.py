@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import TypeAlias
 
 from trustgate.evidence.keys import KeyTrust, key_trust
+from trustgate.evidence.notary.trust import NotaryTrust
+from trustgate.evidence.sigstore.trust import KeylessTrust
 
-Trust: TypeAlias = KeyTrust
+Trust: TypeAlias = KeyTrust | KeylessTrust | NotaryTrust
 """One kind a format; each judge weighs the attestors whose trust is of its own kind."""
 
 
@@ -30,7 +32,13 @@ class Attestor:
     @property
     def sole_identity(self) -> str | None:
         """The one identity that can ever sign as this attestor; ``None`` where many may (a pattern)."""
-        return self.trust.identity if isinstance(self.trust, KeyTrust) else None
+        match self.trust:
+            case KeyTrust() as trust:
+                return trust.identity
+            case KeylessTrust() as trust:
+                return trust.sole_identity
+            case NotaryTrust():
+                return None
 
     def may_be(self, identity: str) -> bool:
         """Whether ``identity`` can be this attestor at all: facts outlive no change of the trust store."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from trustgate.errors import Conflict
-from trustgate.evidence.cosign import COSIGN_SIGN_PREDICATE, SIGNATURE_ANNOTATION, SIMPLE_SIGNING_TYPE
-from trustgate.evidence.cosign_key import PrivateKey
+from trustgate.evidence.cosign_claim import COSIGN_SIGN_PREDICATE, SIGNATURE_ANNOTATION
 from trustgate.evidence.dsse import IN_TOTO_PAYLOAD, STATEMENT_V1, Envelope
 from trustgate.evidence.keys import key_id
 from trustgate.evidence.shape import MAX_SIGNATURE_LAYERS, may_be_legacy
-from trustgate.evidence.signature_bytes import sign
+from trustgate.evidence.signature_bytes import PrivateKey, sign
+from trustgate.evidence.simple_signing import SIMPLE_SIGNING_TYPE
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from trustgate.errors import InvalidInput, ManifestInvalid, NotFound
-from trustgate.evidence.cosign_key import PrivateKey
 from trustgate.evidence.shape import fallback_tag, legacy_signature_tag
+from trustgate.evidence.signature_bytes import PrivateKey
 from trustgate.evidence.signing import SignatureArtifact, bundle_artifact, bundle_for, legacy_artifact
 from trustgate.oci import media
 from trustgate.oci.digest import Digest

@@ -24,6 +24,17 @@ from trustgate.ports.doors import (
     Uploads,
 )
 from trustgate.ports.images import FoundManifest, ImageSource
+from trustgate.ports.openpgp import OpenPgp, OpenPgpSigner
+from trustgate.ports.revocation import RevocationSource
+from trustgate.ports.trust import (
+    Publication,
+    ServerRole,
+    StoredMetadata,
+    TrustChange,
+    TrustFiles,
+    TrustKey,
+    TrustKeys,
+)
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -63,20 +74,30 @@ __all__ = [
     "Judgements",
     "Manifests",
     "NewJob",
+    "OpenPgp",
+    "OpenPgpSigner",
     "Permission",
     "PolicyFiles",
     "PolicyHistory",
     "PolicySource",
     "Project",
     "Projects",
+    "Publication",
     "Push",
     "Reports",
     "Revisions",
+    "RevocationSource",
+    "ServerRole",
     "SigningKey",
     "SigningKeys",
     "StorageKey",
     "StoredBlob",
     "StoredManifest",
+    "StoredMetadata",
+    "TrustChange",
+    "TrustFiles",
+    "TrustKey",
+    "TrustKeys",
     "Upload",
     "UploadId",
     "Uploads",

@@ -13,19 +13,23 @@ from typing import Any
 
 from trustgate.api.admin import AdminParts, admin_router
 from trustgate.api.app import Front, create_site
-from trustgate.api.auth import token_router
+from trustgate.api.auth import authenticator, token_router
+from trustgate.api.charts import charts_router
 from trustgate.api.health import health_router
 from trustgate.api.hot import HotPath
 from trustgate.api.metrics import Metrics
+from trustgate.api.notary import NotaryServer
 from trustgate.api.pages import pages_router
-from trustgate.api.registry import Registry
+from trustgate.api.registry import Authenticate, Registry
 from trustgate.errors import ManifestUnknown
 from trustgate.flows.access import Actor
 from trustgate.flows.accounts import AccountFlow
 from trustgate.flows.admit import Gate, GateLinks
+from trustgate.flows.charts import ChartFlow
 from trustgate.flows.first_start import FirstStart
 from trustgate.flows.gather import Gatherer
 from trustgate.flows.identity import Identity
+from trustgate.flows.notary import TrustFlow
 from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
 from trustgate.flows.reload import Reload
@@ -99,7 +103,10 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         worker.wake()
         signatures.arrived(repository, manifest, tags, in_force(reload), clock.now())
 
-    registry = _registry(settings, clock, store, gate, identity, metrics, pool, pushed)
+    push, pull, charts = _transfer(settings, clock, store, gate, pushed)
+    authenticate = authenticator(identity, _caller(pool))
+    registry = _registry(settings, push, pull, authenticate, identity.service, metrics, pool)
+    notary = _notary(settings, clock, store, identity, authenticate, metrics, pool)
     ticker = Ticker(chores(settings, clock, store, reload, metrics))
 
     def start() -> None:
@@ -110,15 +117,16 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         ticker.stop()
         worker.stop()
 
+    routers = _routers(
+        settings, store, gate, identity, accounts, tokens, first_start, reload, metrics, clock, pool
+    )
     site = create_site(
-        _routers(
-            settings, store, gate, identity, accounts, tokens, first_start, reload, metrics, clock, pool
-        ),
+        (*routers, charts_router(charts, authenticate, clock, _caller(pool))),
         on_start=start,
         on_stop=stop,
     )
     app = HotPath(
-        Front(registry, site),
+        Front(registry, site, notary),
         freshness=store.freshness,
         policies=lambda: reload.current,
         clock=clock,
@@ -192,16 +200,14 @@ def _scan(settings: Settings, clock: Clock, store: Store, metrics: Metrics) -> S
     )
 
 
-def _registry(
+def _transfer(
     settings: Settings,
     clock: Clock,
     store: Store,
     gate: Gate,
-    identity: Identity,
-    metrics: Metrics,
-    pool: ThreadPoolExecutor,
     pushed: Callable[[RepositoryName, Manifest, tuple[Tag, ...]], None],
-) -> Registry:
+) -> tuple[PushFlow, PullFlow, ChartFlow]:
+    """How content comes in and goes out, whichever door it takes."""
     push = PushFlow(
         manifests=store.manifests,
         blobs=store.blobs,
@@ -215,19 +221,51 @@ def _registry(
         pushed=pushed,
     )
     pull = PullFlow(manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, gate=gate)
-    call = _caller(pool)
+    charts = ChartFlow(
+        manifests=store.manifests,
+        blobs=store.blobs,
+        blob_store=store.blob_store,
+        push=push,
+        pull=pull,
+        clock=clock,
+    )
+    return push, pull, charts
 
-    async def authenticate(authorization: str | None, source: str) -> Actor:
-        found = identity.remembered(authorization)
-        if found is not None:
-            return found
-        actor: Actor = await call(lambda: identity.authenticate(authorization, source))
-        return actor
 
+def _registry(
+    settings: Settings,
+    push: PushFlow,
+    pull: PullFlow,
+    authenticate: Authenticate,
+    service: str,
+    metrics: Metrics,
+    pool: ThreadPoolExecutor,
+) -> Registry:
     return Registry(
         push=push,
         pull=pull,
         authenticate=authenticate,
+        pool=pool,
+        public_url=settings.public_url,
+        service=service,
+        observe=metrics.requested,
+    )
+
+
+def _notary(
+    settings: Settings,
+    clock: Clock,
+    store: Store,
+    identity: Identity,
+    authenticate: Authenticate,
+    metrics: Metrics,
+    pool: ThreadPoolExecutor,
+) -> NotaryServer:
+    flow = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=settings.own_hosts)
+    return NotaryServer(
+        flow=flow,
+        authenticate=authenticate,
+        anonymous=identity.anonymous,
         pool=pool,
         public_url=settings.public_url,
         service=identity.service,
@@ -270,7 +308,7 @@ def _routers(
         host=settings.base_url.partition("://")[2],
     )
     return (
-        token_router(identity, tokens, call),
+        token_router(identity, tokens, call, own_hosts=settings.own_hosts),
         admin_router(admin),
         pages_router(
             decisions=store.decisions,

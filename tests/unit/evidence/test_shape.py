@@ -11,6 +11,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
+import cbor2
 import pytest
 
 from tests import signing_world as world
@@ -18,6 +19,8 @@ from tests.images import tar
 from trustgate.evidence.archive import opens_as_layer
 from trustgate.evidence.cosign import candidates_from_bundle_manifest, candidates_from_legacy_manifest
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role, SignatureKind
+from trustgate.evidence.notation.attributes import PAYLOAD_TYPE
+from trustgate.evidence.notation.manifest import NOTARY_SIGNATURE
 from trustgate.evidence.shape import (
     MAX_SIGNATURE_LAYERS,
     fallback_tag,
@@ -26,6 +29,7 @@ from trustgate.evidence.shape import (
     role_of,
     signature_blobs,
 )
+from trustgate.evidence.simple_signing import read_simple_signing
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 
@@ -209,9 +213,9 @@ def unpacks(raw: bytes) -> bool:
 
 def test_a_signature_that_opens_as_a_layer_is_an_image() -> None:
     """JSON and tar at once: podman would unpack it, whatever its media type says."""
-    payload = both(b'{"optional":{"x":"', b'"},' + world.simple_signing(SUBJECT.digest)[1:])
+    payload = both(b'{"x":"', b'",' + world.simple_signing(SUBJECT.digest)[1:])
     assert unpacks(payload)
-    assert json.loads(payload)["critical"]
+    assert read_simple_signing(payload)
     made = world.legacy_manifest(LAYER, world.legacy_candidate(SUBJECT.digest, ALICE, payload=payload))
     assert role(made) is Role.IMAGE
 
@@ -221,6 +225,39 @@ def test_a_bundle_that_opens_as_a_layer_is_an_artifact() -> None:
     payload = both(b'{"mediaType":"%s' % kind, b'",' + BUNDLE[1:].replace(b'"mediaType"', b'"messageType"'))
     assert unpacks(payload)
     assert role(world.bundle_manifest(SUBJECT, payload)) is Role.ARTIFACT
+
+
+def notation(filler: bytes) -> bytes:
+    """A COSE envelope with ``filler`` from its twelfth byte on, in an attribute that means nothing."""
+    scheme = "io.cncf.notary.signingScheme"
+    header: dict[int | str, Any] = {"x": filler, 1: -7, 2: [scheme], scheme: "notary.x509"}
+    header |= {3: PAYLOAD_TYPE, "io.cncf.notary.signingTime": cbor2.CBORTag(1, 1_700_000_000)}
+    target = {"mediaType": SUBJECT.media_type, "digest": str(SUBJECT.digest), "size": SUBJECT.size}
+    payload = json.dumps({"targetArtifact": target}).encode()
+    unsigned = {33: [b"a certificate"]}
+    return cbor2.dumps(cbor2.CBORTag(18, [cbor2.dumps(header), unsigned, payload, b"a signature"]))
+
+
+def notation_manifest(envelope: bytes) -> world.Artifact:
+    made = world.image()
+    config = made.add(media.OCI_EMPTY, media.EMPTY_JSON)
+    layers = [made.add("application/cose", envelope)]
+    made.document |= {"artifactType": NOTARY_SIGNATURE, "config": config, "layers": layers}
+    made.document["subject"] = SUBJECT.as_json()
+    return made
+
+
+def test_a_notation_envelope_that_opens_as_a_layer_is_an_artifact() -> None:
+    """CBOR has room for any bytes: a whole program would fit."""
+    plain = notation(bytes(4096))
+    assert role(notation_manifest(plain)) is Role.SIGNATURE
+    missing = -len(plain) % 512
+    plain = notation(bytes(4096 + missing))
+    header = tar_header(plain[:11], len(plain) - 512)
+    payload = notation(header[11:].ljust(4096 + missing, b"\x7f"))
+    assert len(payload) == len(plain)
+    assert unpacks(payload)
+    assert role(notation_manifest(payload)) is Role.ARTIFACT
 
 
 @pytest.mark.parametrize("style", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
