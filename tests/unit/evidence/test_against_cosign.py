@@ -102,7 +102,7 @@ def test_what_a_real_cosign_pushed_is_a_signature_by_its_shape(name: str) -> Non
             assert role_of(manifest, contents) is Role.SIGNATURE
 
 
-def test_keyless_fixtures_are_never_verified() -> None:
+def test_keyless_fixtures_are_never_verified_by_keys() -> None:
     real, hand = shared("fixtures", "cosign-3.1.2-signed"), shared("fixtures", "cosign-hand-signed")
     keys = sorted([*real.glob("*.pub"), *hand.glob("*.pub")])
     assert len(keys) >= 5
@@ -115,7 +115,7 @@ def test_keyless_fixtures_are_never_verified() -> None:
         ]
     for root in roots:
         judged = facts(root, *keys)
-        assert all(fact.outcome in {Outcome.NOT_UNDERSTOOD, Outcome.BROKEN} for fact in judged), root.name
+        assert not any(fact.outcome is Outcome.VERIFIED for fact in judged), root.name
     assert any(judged for judged in map(facts, roots))
 
 
