@@ -414,11 +414,11 @@ MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another artifact type": (lambda d: d.update(artifactType="application/x"), "artifactType is"),
     "another layer type": (
         lambda d: d["layers"][0].update(mediaType="application/json"),
-        "its layer is a 'application/json'",
+        "its layer is of type 'application/json'",
     ),
     "two layers": (lambda d: d["layers"].append(d["layers"][0]), "has 2 layers"),
     "no layers": (lambda d: d.update(layers=[]), "has 0 layers"),
-    "a real configuration": (lambda d: d["config"].update(mediaType=media.OCI_CONFIG), "not an empty one"),
+    "a real configuration": (lambda d: d["config"].update(mediaType=media.OCI_CONFIG), "not empty"),
     "docker's manifest": (lambda d: d.update(mediaType=media.DOCKER_MANIFEST), "not an OCI image manifest"),
     "no thumbprints": (lambda d: d["annotations"].clear(), "lacks the annotation"),
     "other thumbprints": (
