@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding
 from tests import notation_world as world
 from tests.notation_world import COSE, JWS, NOW, SIGNED_AT, Parts
 from trustgate.evidence.model import Outcome, Subject
+from trustgate.evidence.notation.attributes import read_attributes
 from trustgate.evidence.notation.envelope import MAX_CHAIN_CERTIFICATES
+from trustgate.evidence.notation.refusal import Broken
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 
@@ -255,6 +257,13 @@ def test_algorithm_is_the_key_s_in_cose(stated: Any) -> None:
     raw = cbor2.dumps({**world.cose_labels(made), 1: stated})
     outcome = world.judge(world.candidate(world.carrier(world.cose(made, protected=raw), COSE)))
     assert outcome.outcome is Outcome.BROKEN
+
+
+def test_an_expiry_that_is_no_time() -> None:
+    """Both readers turn times before the rules are applied; the rules do not rely on it."""
+    header = {**world.parts().header, world.EXPIRY: "never", "crit": [world.SCHEME, world.EXPIRY]}
+    with pytest.raises(Broken, match="is not a time"):
+        read_attributes(header)
 
 
 # --- JWS -----------------------------------------------------------------------------------------
