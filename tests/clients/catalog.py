@@ -31,6 +31,7 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "helm": ("version", "--short"),
     "helm4": ("version", "--short"),
     "cosign": ("version",),
+    "notation": ("version",),
     "ctr": ("--version",),
     "containerd": ("--version",),
     "registry": ("--version",),

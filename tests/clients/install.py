@@ -79,6 +79,11 @@ GO: tuple[GoTool, ...] = (
         "-X sigs.k8s.io/release-utils/version.gitVersion=v3.1.2",
     ),
     GoTool(
+        "notation",
+        ("github.com/notaryproject/notation/cmd/notation",),
+        "-X github.com/notaryproject/notation/internal/version.BuildMetadata=",
+    ),
+    GoTool(
         "containerd",
         ("github.com/containerd/containerd/v2/cmd/containerd", "github.com/containerd/containerd/v2/cmd/ctr"),
         "-X github.com/containerd/containerd/v2/version.Version=2.2.1",
