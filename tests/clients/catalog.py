@@ -39,6 +39,7 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "docker-compose": ("--version",),
     "git": ("--version",),
     "gpg": ("--version",),
+    "notary": ("--version",),
 }
 
 

@@ -38,6 +38,7 @@ ALLOWED_ROOTS = {
     "JsonRefused",
     "Malformed",
     "NotUnderstood",
+    "UpdateRefused",
 }
 """Exceptions that never leave their room: each is caught where it is defined, or by its one caller."""
 

@@ -32,13 +32,15 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "push": ("trustgate.cli.transfer:push", "Copy an image from an OCI layout to a registry."),
     "pull": ("trustgate.cli.transfer:pull", "Copy an image from a registry to an OCI layout."),
     "ls": ("trustgate.cli.ls:ls", "List the tags of a repository."),
-    "sign": ("trustgate.cli.sign:sign", "Sign an image with a key."),
+    "sign": ("trustgate.cli.sign:sign", "Sign an image, with a key or keyless."),
+    "attest": ("trustgate.cli.attest:attest", "Say something about an image, and sign it."),
     "verify": ("trustgate.cli.verify:verify", "Verify who signed an image."),
+    "tree": ("trustgate.cli.tree:tree", "Show what is attached to an image."),
     "scan": ("trustgate.cli.scan:scan", "Find known vulnerabilities in an image."),
     "why": ("trustgate.cli.why:why", "Explain a decision, or how a pull would be decided."),
     "policy": ("trustgate.cli.policy:policy", "Check policies, and see which is in force."),
     "db": ("trustgate.cli.db:db", "Import advisories, and see which are loaded."),
-    "key": ("trustgate.cli.key:key", "Make a signing key."),
+    "key": ("trustgate.cli.key:key", "Make a signing key, or bring one along."),
     "user": ("trustgate.cli.accounts:user", "Manage users."),
     "robot": ("trustgate.cli.accounts:robot", "Manage robots: accounts for machines."),
     "project": ("trustgate.cli.accounts:project", "Manage projects."),
@@ -46,6 +48,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "version": ("trustgate.cli.version:version", "Print the version."),
     "help": ("trustgate.cli.help:show_help", "Show a command's help, or the exit codes."),
 }
+
+HIDDEN: Final[dict[str, str]] = {
+    "conformance": "trustgate.cli.conformance:conformance",
+}
+"""Commands for test suites: they work, and are not listed."""
 
 
 class LazyGroup(click.Group):
@@ -55,9 +62,10 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - as above
-        if name not in COMMANDS:
+        target = HIDDEN.get(name) or COMMANDS.get(name, ("", ""))[0]
+        if not target:
             return None
-        module, _colon, attribute = COMMANDS[name][0].partition(":")
+        module, _colon, attribute = target.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
@@ -66,7 +74,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_target, text) in COMMANDS.items()])
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in (COMMANDS | HIDDEN) and not args[0].startswith("-"):
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise click.UsageError(f"there is no command {args[0]!r}.{hint}", ctx)

@@ -291,11 +291,14 @@ class PushFlow:
         only_if: Mapping[Tag, Digest | None],
     ) -> tuple[Admission, ...]:
         """Raises ``Conflict`` when a tag moved between the judgement and the transaction."""
-        expected = {name: self._current(repository, name) for name in names}
+        current = {name: self._manifests.find(repository, name) for name in names}
+        expected = {name: stored.digest if stored else None for name, stored in current.items()}
         if any(expected.get(name) != digest for name, digest in only_if.items()):
             raise Conflict(
                 f"a tag of {repository} points elsewhere by now", hint="look again, then try again"
             )
+        for name, stored in current.items():
+            self._gate.keep_signatures(repository, name, stored, manifest, role, actor)
         admissions = self._admit(repository, manifest.digest, actor, names, role)
         self._manifests.put(
             Push(
@@ -323,10 +326,6 @@ class PushFlow:
             self._gate.change(action, repository, digest, actor, tag=name, role=role)
             for action, name in questions
         )
-
-    def _current(self, repository: RepositoryName, name: Tag) -> Digest | None:
-        stored = self._manifests.find(repository, name)
-        return stored.digest if stored else None
 
     def _signature_contents(self, repository: RepositoryName, manifest: Manifest) -> Mapping[Digest, bytes]:
         """The few small blobs that tell a signature; one that is missing or larger makes it none."""

@@ -25,6 +25,16 @@ from trustgate.ports.doors import (
 )
 from trustgate.ports.images import FoundManifest, ImageSource
 from trustgate.ports.openpgp import OpenPgp, OpenPgpSigner
+from trustgate.ports.revocation import RevocationSource
+from trustgate.ports.trust import (
+    Publication,
+    ServerRole,
+    StoredMetadata,
+    TrustChange,
+    TrustFiles,
+    TrustKey,
+    TrustKeys,
+)
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -72,14 +82,22 @@ __all__ = [
     "PolicySource",
     "Project",
     "Projects",
+    "Publication",
     "Push",
     "Reports",
     "Revisions",
+    "RevocationSource",
+    "ServerRole",
     "SigningKey",
     "SigningKeys",
     "StorageKey",
     "StoredBlob",
     "StoredManifest",
+    "StoredMetadata",
+    "TrustChange",
+    "TrustFiles",
+    "TrustKey",
+    "TrustKeys",
     "Upload",
     "UploadId",
     "Uploads",

@@ -20,8 +20,10 @@ from trustgate.store.jobs import SqlJobs
 from trustgate.store.judgements import SqlJudgements
 from trustgate.store.manifests import SqlManifests
 from trustgate.store.migrations import migrate
+from trustgate.store.notary import SqlTrustFiles, SqlTrustKeys
 from trustgate.store.policy_history import SqlPolicyHistory
 from trustgate.store.reports import SqlReports
+from trustgate.store.sealing import Sealer
 from trustgate.store.uploads import SqlUploads
 
 DATABASE_FILE = "trustgate.sqlite"
@@ -43,6 +45,8 @@ class Store:
     accounts: SqlAccounts
     projects: SqlProjects
     signing_keys: SqlSigningKeys
+    trust_files: SqlTrustFiles
+    trust_keys: SqlTrustKeys
     freshness: SqlFreshness
     blob_store: LocalBlobStore
     check: Callable[[], None]
@@ -61,6 +65,7 @@ def open_store(directory: Path, clock: Clock) -> Store:
         blob_store = LocalBlobStore(directory)
         database = Database(directory / DATABASE_FILE)
         migrate(database)
+        sealer = Sealer(directory)
     except BaseException:
         os.close(lock)
         raise
@@ -90,6 +95,8 @@ def open_store(directory: Path, clock: Clock) -> Store:
         accounts=SqlAccounts(database, freshness),
         projects=SqlProjects(database, freshness),
         signing_keys=SqlSigningKeys(database, freshness),
+        trust_files=SqlTrustFiles(database, freshness),
+        trust_keys=SqlTrustKeys(database, sealer),
         freshness=freshness,
         blob_store=blob_store,
         check=check,

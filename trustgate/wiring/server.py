@@ -13,11 +13,12 @@ from typing import Any
 
 from trustgate.api.admin import AdminParts, admin_router
 from trustgate.api.app import Front, create_site
-from trustgate.api.auth import token_router
+from trustgate.api.auth import authenticator, token_router
 from trustgate.api.charts import charts_router
 from trustgate.api.health import health_router
 from trustgate.api.hot import HotPath
 from trustgate.api.metrics import Metrics
+from trustgate.api.notary import NotaryServer
 from trustgate.api.pages import pages_router
 from trustgate.api.registry import Authenticate, Registry
 from trustgate.errors import ManifestUnknown
@@ -28,6 +29,7 @@ from trustgate.flows.charts import ChartFlow
 from trustgate.flows.first_start import FirstStart
 from trustgate.flows.gather import Gatherer
 from trustgate.flows.identity import Identity
+from trustgate.flows.notary import TrustFlow
 from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
 from trustgate.flows.reload import Reload
@@ -102,8 +104,9 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         signatures.arrived(repository, manifest, tags, in_force(reload), clock.now())
 
     push, pull, charts = _transfer(settings, clock, store, gate, pushed)
-    authenticate = _authenticator(identity, pool)
+    authenticate = authenticator(identity, _caller(pool))
     registry = _registry(settings, push, pull, authenticate, identity.service, metrics, pool)
+    notary = _notary(settings, clock, store, identity, authenticate, metrics, pool)
     ticker = Ticker(chores(settings, clock, store, reload, metrics))
 
     def start() -> None:
@@ -123,7 +126,7 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         on_stop=stop,
     )
     app = HotPath(
-        Front(registry, site),
+        Front(registry, site, notary),
         freshness=store.freshness,
         policies=lambda: reload.current,
         clock=clock,
@@ -229,19 +232,6 @@ def _transfer(
     return push, pull, charts
 
 
-def _authenticator(identity: Identity, pool: ThreadPoolExecutor) -> Authenticate:
-    call = _caller(pool)
-
-    async def authenticate(authorization: str | None, source: str) -> Actor:
-        found = identity.remembered(authorization)
-        if found is not None:
-            return found
-        actor: Actor = await call(lambda: identity.authenticate(authorization, source))
-        return actor
-
-    return authenticate
-
-
 def _registry(
     settings: Settings,
     push: PushFlow,
@@ -258,6 +248,27 @@ def _registry(
         pool=pool,
         public_url=settings.public_url,
         service=service,
+        observe=metrics.requested,
+    )
+
+
+def _notary(
+    settings: Settings,
+    clock: Clock,
+    store: Store,
+    identity: Identity,
+    authenticate: Authenticate,
+    metrics: Metrics,
+    pool: ThreadPoolExecutor,
+) -> NotaryServer:
+    flow = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=settings.own_hosts)
+    return NotaryServer(
+        flow=flow,
+        authenticate=authenticate,
+        anonymous=identity.anonymous,
+        pool=pool,
+        public_url=settings.public_url,
+        service=identity.service,
         observe=metrics.requested,
     )
 
@@ -297,7 +308,7 @@ def _routers(
         host=settings.base_url.partition("://")[2],
     )
     return (
-        token_router(identity, tokens, call),
+        token_router(identity, tokens, call, own_hosts=settings.own_hosts),
         admin_router(admin),
         pages_router(
             decisions=store.decisions,
