@@ -130,7 +130,7 @@ def test_never_laxer_than_helm(world: World, tmp_path: Path) -> None:
     for case in CASES:
         theirs = [helm_accepts(world, name, case, tmp_path) for name in HELMS]
         trust = gpg_trust(case.keyring, [case.trusted.fingerprint])
-        fact = judged(PACKAGE, case.provenance.encode(), Attestor("charts", trust))  # type: ignore[arg-type]
+        fact = judged(PACKAGE, case.provenance.encode(), Attestor("charts", trust))
         ours = fact.outcome is Outcome.VERIFIED
         accepted += ours
         if ours and not all(theirs):

@@ -14,7 +14,7 @@ import pytest
 from tests import openpgp_world as pgp
 from tests.conformance.server import Assembly, assemble
 from tests.simulators.openpgp import OpenPgpSimulator
-from trustgate.errors import StorageUnavailable
+from trustgate.errors import OpenPgpUnavailable, StorageUnavailable
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.helm.chart import read_chart
 from trustgate.evidence.helm.packaging import chart_artifact
@@ -23,7 +23,7 @@ from trustgate.evidence.helm.trust import gpg_trust
 from trustgate.evidence.model import Absent, Known, Outcome, SignatureFact, Unreachable
 from trustgate.flows import chart_evidence as room
 from trustgate.flows.access import Actor
-from trustgate.flows.chart_evidence import ChartEvidence, ChartSignatures
+from trustgate.flows.chart_evidence import ChartEvidence, ChartSignatures, judge_files
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
@@ -35,7 +35,7 @@ PACKAGE = pgp.package()
 PROVENANCE = pgp.clear_signed(pgp.provenance_body(PACKAGE), KEY).encode()
 ROOT = Actor(Caller("root"), is_admin=True)
 WEB = RepositoryName("shop/web")
-TRUSTED = [Attestor("charts", gpg_trust(KEY.public(), [KEY.fingerprint]))]  # type: ignore[arg-type]
+TRUSTED = [Attestor("charts", gpg_trust(KEY.public(), [KEY.fingerprint]))]
 
 
 @dataclass(slots=True)
@@ -175,6 +175,22 @@ def test_what_is_broken_is_a_fact(rig: Rig) -> None:
         pgp.NOW,
     )
     assert "is not in the repository" in rig.fact(away).reason
+
+
+def test_a_chart_in_a_file(rig: Rig) -> None:
+    def judged(
+        package: bytes = PACKAGE, name: str = "web-1.2.3.tgz", provenance: bytes = PROVENANCE
+    ) -> Outcome:
+        asked = {"openpgp": rig.openpgp, "attestors": TRUSTED, "now": pgp.NOW}
+        return judge_files(package, provenance, name, **asked).outcome
+
+    assert judged() is Outcome.VERIFIED
+    assert judged(name="web-1.2.4.tgz") is Outcome.BROKEN
+    assert judged(package=b"x") is Outcome.BROKEN
+    assert judged(provenance=b"x") is Outcome.BROKEN
+    rig.openpgp.broken = True
+    with pytest.raises(OpenPgpUnavailable):
+        judged()
 
 
 def test_what_is_kept_has_a_limit(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,14 +17,11 @@ from pathlib import Path
 import pytest
 
 from tests.shared_files import shared
-from trustgate.errors import KeyUnreadable
 from trustgate.evidence.attestor import Attestor
-from trustgate.evidence.helm.armor import dearmor
 from trustgate.evidence.helm.chart import Chart, read_chart
 from trustgate.evidence.helm.judge import ChartCandidate, helm_claim, judge_helm, keyrings
 from trustgate.evidence.helm.metadata import read_metadata
-from trustgate.evidence.helm.packets import key_packets
-from trustgate.evidence.helm.trust import gpg_trust
+from trustgate.evidence.helm.trust import whole_keyring_trust
 from trustgate.evidence.model import Outcome, SignatureFact
 from trustgate.remote.gpg import Gpg
 
@@ -100,22 +97,14 @@ def verdicts() -> dict[str, bool]:
 
 def attestor(keyring: Path) -> Attestor:
     """Everyone of the keyring, as helm trusts them."""
-    raw = keyring.read_bytes()
-    lines = raw.decode("latin-1").splitlines()
-    binary = dearmor(lines[1:-1]) if lines[0].startswith("-----BEGIN") else raw
-    primaries = [key.fingerprint for key in key_packets(binary) if key.primary == key.fingerprint]
-    strong = [name for name in primaries if name != "2C9AFFF2930BF4148840C836833881D115D46B0F"]
-    return Attestor(keyring.stem, gpg_trust(raw, strong or primaries))  # type: ignore[arg-type]
+    return Attestor(keyring.stem, whole_keyring_trust(keyring.read_bytes()))
 
 
 def judged(gpg: Gpg, label: str, chart: Chart) -> Judged:
     provenance, ring = CASES[label]
     folder = shared("fixtures", "helm-provenance")
     fact: SignatureFact
-    try:
-        trusted = attestor(folder / ring)
-    except KeyUnreadable as exc:
-        return Judged(label, verdicts()[label], Outcome.UNTRUSTED, f"policy does not load: {exc.message}")
+    trusted = attestor(folder / ring)
     claim = helm_claim(ChartCandidate((folder / f"{provenance}.prov").read_bytes(), chart), subject=None)
     if isinstance(claim, SignatureFact):
         fact = claim
