@@ -201,6 +201,15 @@ def test_files_that_are_not_there(shop: Shop) -> None:
         assert (answer.status, "there is no" in json.loads(answer.body)["error"]) == (404, True), name
 
 
+def test_the_routes_stand_in_the_description_of_the_api(shop: Shop) -> None:
+    answer = shop.get("/api/v1/openapi.json")
+    assert answer.status == 200
+    paths = json.loads(answer.body)["paths"]
+    assert set(paths["/charts/{project}/{file_name}"]) == {"get"}
+    assert set(paths["/api/charts/{project}/prov"]) == {"post"}
+    assert shop.get("/charts/shop/index.yaml", method="HEAD").status == 200
+
+
 def test_names_and_versions_with_dashes(shop: Shop) -> None:
     for name, version in (("web-app-2", "1.0.0"), ("web", "1.0.0-app-2")):
         package = pgp.package(chart=f"apiVersion: v2\nname: {name}\nversion: {version}\n")
