@@ -161,7 +161,8 @@ def assemble(
         pool.shutdown()
         store.close()
 
-    site = create_site([token_router(identity, tokens, call)], on_start=lambda: None, on_stop=stop)
+    tokens_at = token_router(identity, tokens, call, own_hosts=frozenset({SERVICE}))
+    site = create_site([tokens_at], on_start=lambda: None, on_stop=stop)
     front = Front(registry, site, notary)
     return Assembly(front, store, push, pull, gate, pool, trust)
 
