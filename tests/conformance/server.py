@@ -20,6 +20,7 @@ import uvicorn
 
 from trustgate.api.app import Front, create_site
 from trustgate.api.auth import token_router
+from trustgate.api.http_protocol import RegistryProtocol
 from trustgate.api.notary import NotaryServer
 from trustgate.api.registry import Registry
 from trustgate.flows.access import Actor
@@ -174,7 +175,7 @@ def serving(app: Any) -> Iterator[str]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
         config = uvicorn.Config(
-            app, loop="uvloop", http="httptools", ws="none", access_log=False, log_level="critical"
+            app, loop="uvloop", http=RegistryProtocol, ws="none", access_log=False, log_level="critical"
         )
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})

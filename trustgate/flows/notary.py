@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustgate.errors import Conflict, InvalidInput, NotFound, StorageUnavailable
 from trustgate.evidence.notary.canonical import Malformed
+from trustgate.evidence.notary.chain import MAX_ROOTS
 from trustgate.evidence.notary.judge import MetadataSet
 from trustgate.evidence.notary.keys import TufKey
 from trustgate.evidence.notary.publication import Held, Refusal, Update
@@ -155,7 +156,7 @@ class TrustFlow:
         found = []
         for gun in self._files.guns(repository):
             files = _retried(lambda gun=gun: self._refreshed(gun))  # type: ignore[misc]  # called at once
-            roots = self._files.roots(gun)
+            roots = self._files.roots(gun)[-MAX_ROOTS:]
             needed = [files.get(role) for role in ("timestamp", "snapshot")]
             if not roots or None in needed:
                 continue
