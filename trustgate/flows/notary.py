@@ -15,7 +15,7 @@ from trustgate.evidence.notary.chain import MAX_ROOTS
 from trustgate.evidence.notary.judge import MetadataSet
 from trustgate.evidence.notary.keys import TufKey
 from trustgate.evidence.notary.publication import Held, Refusal, Update
-from trustgate.evidence.notary.server_signed import current_key, refresh
+from trustgate.evidence.notary.server_signed import current_key, has_expired, refresh
 from trustgate.evidence.notary.signing import MetadataSigner
 from trustgate.evidence.notary.update import decide_update, root_key_ids
 from trustgate.oci.names import RepositoryName
@@ -180,10 +180,14 @@ class TrustFlow:
         )
 
     def _refreshed(self, gun: str) -> Mapping[str, StoredMetadata]:
+        current = self._files.current(gun)
+        if not has_expired({role: stored.file for role, stored in current.items()}, self._clock.now()):
+            return current
         held = self._held(gun, None)
         update = refresh(held, self._clock.now())
-        if update is not None:
-            self._write(held, update)
+        if update is None:
+            return current
+        self._write(held, update)
         return self._files.current(gun)
 
     def _write(self, held: Held, update: Update) -> None:
