@@ -41,6 +41,7 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "git": ("--version",),
     "gpg": ("--version",),
     "notary": ("--version",),
+    "notary-server": ("--version",),
 }
 
 

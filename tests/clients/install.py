@@ -34,6 +34,7 @@ DEBIAN: dict[str, str] = {
     "git": "git",
     "gpg": "gnupg",
     "notary": "notary",
+    "notary-server": "notary",
     "redis-server": "redis-server",
     "pg_ctlcluster": "postgresql",
 }
