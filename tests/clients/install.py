@@ -32,7 +32,6 @@ DEBIAN: dict[str, str] = {
     "debootstrap": "debootstrap",
     "docker-compose": "docker-compose",
     "git": "git",
-    "redis-server": "redis-server",
     "pg_ctlcluster": "postgresql",
 }
 """A program, and the package that brings it."""
