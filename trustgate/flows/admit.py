@@ -234,10 +234,11 @@ class Gate:
             DecisionRecord(new_decision_id(now), verdict, evidence=(), cached=False, duration_ms=0.0)
         )
 
-    def _reaching(self, repository: RepositoryName, digest: Digest) -> tuple[StoredManifest, ...]:
+    def _reaching(self, repository: RepositoryName, digest: Digest) -> Iterator[StoredManifest]:
+        """One at a time: each may have megabytes."""
         digests = self._manifests.containing(repository, digest, limit=MAX_MANIFESTS_OF_BLOB)
         found = (self._manifests.find(repository, manifest) for manifest in digests)
-        return tuple(manifest for manifest in found if manifest is not None)
+        return (manifest for manifest in found if manifest is not None)
 
     def _role(self, repository: RepositoryName, digest: Digest) -> Role:
         stored = self._manifests.find(repository, digest)

@@ -24,7 +24,12 @@ from trustgate.evidence.model import (
     Subject,
     Unreachable,
 )
-from trustgate.evidence.shape import legacy_signature_tag, signature_blobs, signed_by
+from trustgate.evidence.shape import (
+    MAX_SIGNATURE_MANIFEST_BYTES,
+    legacy_signature_tag,
+    signature_blobs,
+    signed_by,
+)
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
@@ -130,7 +135,11 @@ class SignatureReader:
 
     def _signature_manifests(self, repository: RepositoryName, subject: Digest) -> Iterable[StoredManifest]:
         yield from self._manifests.referrers(
-            repository, subject, limit=MAX_SIGNATURE_CANDIDATES + 1, role=Role.SIGNATURE
+            repository,
+            subject,
+            limit=MAX_SIGNATURE_CANDIDATES + 1,
+            role=Role.SIGNATURE,
+            max_bytes=MAX_SIGNATURE_CANDIDATES * MAX_SIGNATURE_MANIFEST_BYTES,
         )
         tag = legacy_signature_tag(subject)
         legacy = self._manifests.find(repository, tag) if tag else None
