@@ -19,7 +19,7 @@ from trustgate.evidence.helm.chart_manifest import chart_layers, is_chart
 from trustgate.evidence.helm.judge import (
     ChartCandidate,
     HelmClaim,
-    file_called,
+    as_called,
     helm_claim,
     judge_helm,
     keyrings,
@@ -63,18 +63,20 @@ class ChartEvidence:
         )
         if not is_chart(manifest):
             return Absent("it is not a chart")
-        called = file_called(stored.repository.rpartition("/")[2], tag) if tag else ""
         try:
-            return self._judged(stored.repository, manifest, called, attestors, now)
+            facts = self._judged(stored.repository, manifest, attestors, now)
         except (StorageUnavailable, OpenPgpUnavailable) as exc:
             hint = f" ({exc.hint})" if exc.hint else ""
             return Unreachable(f"{exc.message}{hint}")
+        if not isinstance(facts, Known):
+            return facts
+        name = stored.repository.rpartition("/")[2]
+        return Known(tuple(as_called(fact, name=name, tag=tag) for fact in facts.value))
 
     def _judged(
         self,
         repository: RepositoryName,
         manifest: Manifest,
-        called: str,
         attestors: Sequence[Attestor],
         now: datetime,
     ) -> ChartSignatures:
@@ -89,7 +91,6 @@ class ChartEvidence:
                 chart=self._chart(repository, layers.chart),
                 manifest=manifest,
                 config=self._read(repository, layers.config),
-                called=called,
             )
         except HelmRefused as exc:
             return Known((refused(evidence, exc),))

@@ -70,7 +70,7 @@ def anchored(source: str) -> Pattern:
         if not (alternative.startswith("^") and _ends_anchored(alternative)):
             raise PatternRefused(
                 f"the pattern {source[:80]!a} is not anchored: it would also match within longer texts; "
-                "write ^…$, and group alternatives as ^(…|…)$"
+                "write ^...$, and group alternatives as ^(...|...)$"
             )
     return pattern
 
