@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, insert, select
 
 from tests.unit.gate.conftest import Gated
+from trustgate.errors import UpstreamRefused
 from trustgate.evidence.model import MAX_SIGNATURE_CANDIDATES, Role
 from trustgate.evidence.shape import legacy_signature_tag
 from trustgate.oci import media
@@ -69,8 +70,11 @@ def test_a_signature_of_100_mebibytes_is_none_and_hides_none(
     target = legacy_signature_tag(signed) if shape == "legacy" else Digest.of(raw)
     with gated.client("ci", WEB) as client:
         _put_empty(client)
-        client.put_manifest(raw, media.OCI_MANIFEST, target if isinstance(target, Tag) else None)
-    stored = gated.server.store.manifests.find(WEB, target)
+        if isinstance(target, Tag):
+            with pytest.raises(UpstreamRefused, match="only signatures may stand under such a tag"):
+                client.put_manifest(raw, media.OCI_MANIFEST, target)
+        client.put_manifest(raw, media.OCI_MANIFEST, None)
+    stored = gated.server.store.manifests.find(WEB, Digest.of(raw))
     assert stored is not None
     assert stored.role is not Role.SIGNATURE
     assert gated.ask("prod", "GET", IMAGE).status == 200
