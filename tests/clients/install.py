@@ -35,7 +35,6 @@ DEBIAN: dict[str, str] = {
     "gpg": "gnupg",
     "notary": "notary",
     "notary-server": "notary",
-    "redis-server": "redis-server",
     "pg_ctlcluster": "postgresql",
 }
 """A program, and the package that brings it."""

@@ -25,7 +25,12 @@ from trustgate.evidence.model import (
     Unreachable,
 )
 from trustgate.evidence.notation.manifest import NotationCandidate, claims_to_be_signature
-from trustgate.evidence.shape import legacy_signature_tag, signature_blobs, signed_by
+from trustgate.evidence.shape import (
+    MAX_SIGNATURE_MANIFEST_BYTES,
+    legacy_signature_tag,
+    signature_blobs,
+    signed_by,
+)
 from trustgate.flows.chart_evidence import ChartEvidence
 from trustgate.flows.notary_evidence import NotaryEvidence
 from trustgate.oci.digest import Digest
@@ -170,7 +175,11 @@ class SignatureReader:
 
     def _signature_manifests(self, repository: RepositoryName, subject: Digest) -> Iterable[StoredManifest]:
         yield from self._manifests.referrers(
-            repository, subject, limit=MAX_SIGNATURE_CANDIDATES + 1, role=Role.SIGNATURE
+            repository,
+            subject,
+            limit=MAX_SIGNATURE_CANDIDATES + 1,
+            role=Role.SIGNATURE,
+            max_bytes=MAX_SIGNATURE_CANDIDATES * MAX_SIGNATURE_MANIFEST_BYTES,
         )
         tag = legacy_signature_tag(subject)
         legacy = self._manifests.find(repository, tag) if tag else None
