@@ -54,6 +54,7 @@ def judge(
         unproven=weighed.unproven,
         valid_until=next_turn(attestors, now),
         signed_repository=claim.repository,
+        annotations=claim.annotations,
     )
 
 
