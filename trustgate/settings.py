@@ -58,6 +58,14 @@ class Settings:
         name = f"[{name}]" if ":" in name else name
         return (self.public_url or f"{scheme}://{name}:{self.port}").rstrip("/")
 
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """The hosts that name this registry in ``HOST/REPOSITORY``; on loopback, by each of its names."""
+        host = self.base_url.partition("://")[2]
+        if self.public_url or not host.startswith("localhost:"):
+            return frozenset({host})
+        return frozenset({host, f"127.0.0.1:{self.port}", f"[::1]:{self.port}"})
+
 
 def load_settings(
     flags: Mapping[str, Any], environment: Mapping[str, str], *, config: Path | None = None

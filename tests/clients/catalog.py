@@ -29,6 +29,7 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "oras": ("version",),
     "regctl": ("version",),
     "helm": ("version", "--short"),
+    "helm4": ("version", "--short"),
     "cosign": ("version",),
     "ctr": ("--version",),
     "containerd": ("--version",),
@@ -37,6 +38,8 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "debootstrap": ("--version",),
     "docker-compose": ("--version",),
     "git": ("--version",),
+    "gpg": ("--version",),
+    "notary": ("--version",),
 }
 
 

@@ -32,6 +32,10 @@ DEBIAN: dict[str, str] = {
     "debootstrap": "debootstrap",
     "docker-compose": "docker-compose",
     "git": "git",
+    "gpg": "gnupg",
+    "notary": "notary",
+    "redis-server": "redis-server",
+    "pg_ctlcluster": "postgresql",
 }
 """A program, and the package that brings it."""
 
@@ -43,6 +47,14 @@ class GoTool:
     module: str
     packages: tuple[str, ...]
     version_flags: str = ""
+    names: tuple[str, ...] = ()
+    """The programs, where they are not called like their packages."""
+
+    @property
+    def programs(self) -> dict[str, str]:
+        """What is built, by the name that it gets."""
+        own = (package.rpartition("/")[2] for package in self.packages)
+        return dict(zip(self.names or own, self.packages, strict=True))
 
 
 GO: tuple[GoTool, ...] = (
@@ -55,6 +67,12 @@ GO: tuple[GoTool, ...] = (
     GoTool("oras", ("oras.land/oras/cmd/oras",)),
     GoTool("regctl", ("github.com/regclient/regclient/cmd/regctl",)),
     GoTool("helm", ("helm.sh/helm/v3/cmd/helm",), "-X helm.sh/helm/v3/internal/version.version=v3.22.0"),
+    GoTool(
+        "helm4",
+        ("helm.sh/helm/v4/cmd/helm",),
+        "-X helm.sh/helm/v4/internal/version.version=v4.3.1",
+        names=("helm4",),
+    ),
     GoTool(
         "cosign",
         ("github.com/sigstore/cosign/v3/cmd/cosign",),
@@ -69,6 +87,42 @@ GO: tuple[GoTool, ...] = (
         "distribution",
         ("github.com/distribution/distribution/v3/cmd/registry",),
         "-X github.com/distribution/distribution/v3/version.version=v3.1.1",
+    ),
+    GoTool(
+        "cosign2",
+        ("github.com/sigstore/cosign/v2/cmd/cosign",),
+        "-X sigs.k8s.io/release-utils/version.gitVersion=v2.6.2",
+        names=("cosign2",),
+    ),
+    GoTool(
+        "fulcio",
+        ("github.com/sigstore/fulcio",),
+        "-X sigs.k8s.io/release-utils/version.gitVersion=v1.8.5",
+    ),
+    GoTool(
+        "rekor",
+        ("github.com/sigstore/rekor/cmd/rekor-server",),
+        "-X sigs.k8s.io/release-utils/version.gitVersion=v1.5.0",
+    ),
+    GoTool(
+        "rekor-tiles",
+        ("github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix",),
+        "-X sigs.k8s.io/release-utils/version.gitVersion=v2.3.0",
+        names=("rekor-tiles",),
+    ),
+    GoTool(
+        "trillian",
+        (
+            "github.com/google/trillian/cmd/trillian_log_server",
+            "github.com/google/trillian/cmd/trillian_log_signer",
+            "github.com/google/trillian/cmd/createtree",
+        ),
+    ),
+    GoTool("ct-server", ("github.com/google/certificate-transparency-go/trillian/ctfe/ct_server",)),
+    GoTool(
+        "timestamp-server",
+        ("github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",),
+        "-X sigs.k8s.io/release-utils/version.gitVersion=v2.0.4",
     ),
 )
 
@@ -140,8 +194,8 @@ def _build(go: str, version: str, tool: GoTool) -> str:
         print(f"{tool.module:<14} up to date", flush=True)
         return ""
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
-    for package in tool.packages:
-        target = BIN / package.rpartition("/")[2]
+    for name, package in tool.programs.items():
+        target = BIN / name
         flags = f"-s -w {tool.version_flags}".strip()
         command = [go, "build", "-trimpath", f"-ldflags={flags}", "-o", str(target), package]
         problem = _timed(target.name, command, HERE / tool.module, environment)
@@ -153,7 +207,7 @@ def _build(go: str, version: str, tool: GoTool) -> str:
 
 def _built(tool: GoTool, version: str) -> bool:
     stamp = STAMPS / tool.module
-    there = all((BIN / package.rpartition("/")[2]).exists() for package in tool.packages)
+    there = all((BIN / name).exists() for name in tool.programs)
     return there and stamp.exists() and (not version or stamp.read_text() == _stamp(tool, version))
 
 

@@ -20,6 +20,7 @@ import uvicorn
 
 from trustgate.api.app import Front, create_site
 from trustgate.api.auth import token_router
+from trustgate.api.http_protocol import RegistryProtocol
 from trustgate.api.registry import Registry
 from trustgate.flows.access import Actor
 from trustgate.flows.admit import Gate, GateLinks
@@ -27,6 +28,7 @@ from trustgate.flows.gather import Gatherer
 from trustgate.flows.identity import Identity
 from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
+from trustgate.flows.signatures import SignatureReader
 from trustgate.flows.tokens import Tokens
 from trustgate.policy.document import PolicySet, load
 from trustgate.store.opening import Store, open_store
@@ -79,7 +81,14 @@ def assemble(
     allowed = open_policies()
     gate = Gate(
         gatherer=Gatherer(
-            manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, reports=store.reports
+            manifests=store.manifests,
+            reports=store.reports,
+            signatures=SignatureReader(
+                manifests=store.manifests,
+                blobs=store.blobs,
+                blob_store=store.blob_store,
+                judgements=store.judgements,
+            ),
         ),
         manifests=store.manifests,
         blobs=store.blobs,
@@ -100,7 +109,7 @@ def assemble(
         jobs_for=lambda *_: (),
         max_blob_bytes=max_blob_bytes,
         sparse_indexes=sparse_indexes,
-        pushed=lambda: None,
+        pushed=lambda *_: None,
     )
     pull = PullFlow(manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, gate=gate)
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="registry")
@@ -150,7 +159,7 @@ def serving(app: Any) -> Iterator[str]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
         config = uvicorn.Config(
-            app, loop="uvloop", http="httptools", ws="none", access_log=False, log_level="critical"
+            app, loop="uvloop", http=RegistryProtocol, ws="none", access_log=False, log_level="critical"
         )
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -43,6 +43,7 @@ ALLOWED_ROOTS = {
     "PatternRefused",
     "Refusal",
     "TimestampRefused",
+    "UpdateRefused",
 }
 """Exceptions that never leave their room: each is caught where it is defined, or by its one caller."""
 

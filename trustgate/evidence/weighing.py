@@ -97,6 +97,7 @@ def _weigh_key(claim: Claim, attestors: Sequence[Attestor], now: datetime) -> We
     in_time = [(one, trust) for one, trust in by_key if one.in_time(now)]
     votes: list[_Vote] = []
     reasons: list[str] = []
+    judged = False
     for one, trust in in_time:
         proof = _proof(claim, trust, now)
         try:
@@ -105,8 +106,9 @@ def _weigh_key(claim: Claim, attestors: Sequence[Attestor], now: datetime) -> We
             reasons.append(f"signed by {one.name}, but {exc}")
             continue
         votes.append(_Vote(one, trust.identity, proof))
+        judged |= trust.root is not None
     if votes:
-        return _with_unproven(_verified(votes), claim, any(vote.attestor.trust.root for vote in votes))
+        return _with_unproven(_verified(votes), claim, judged)
     refused = _unverified(claim, [one for one, _ in by_key], holders, reasons)
     return _with_unproven(refused, claim, any(trust.root for _, trust in in_time))
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from trustgate.evidence.model import Role
+from trustgate.evidence.model import Role, SignatureFact
 from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
@@ -254,6 +254,24 @@ class Reports(Protocol):
 
     def subjects(self, *, limit: int, after: str) -> tuple[tuple[RepositoryName, Digest], ...]:
         """Every image that can be scanned, ordered by digest: for scanning all again."""
+        ...
+
+
+class Judgements(Protocol):
+    """What judges found in the signatures of a digest, so that a pull only evaluates it.
+
+    A memory and no authority: losing all of it costs time. The key names everything that a judgement rests
+    on but the time, so nothing has to be invalidated.
+    """
+
+    def find(self, key: str, *, now: datetime) -> tuple[SignatureFact, ...] | None:
+        """The facts, unless one of them could have turned by ``now`` or was found after it."""
+        ...
+
+    def save(self, key: str, facts: tuple[SignatureFact, ...], *, now: datetime) -> None: ...
+
+    def forget_old(self, *, now: datetime) -> int:
+        """Drop what time has ended. Returns how many."""
         ...
 
 

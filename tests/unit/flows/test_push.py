@@ -292,7 +292,7 @@ def test_a_signature_is_told_by_its_bytes_and_not_by_its_name(inside: Assembly) 
         "size": len(b"not a payload"),
     }
     raw = json.dumps({**json.loads(manifest(CONFIG)), "layers": [layer]}).encode()
-    _put(inside, Tag(f"sha256-{'0' * 64}.sig"), raw)
+    _put(inside, Tag(f"sha256-{'0' * 64}.sbom"), raw)
     stored = inside.store.manifests.find(WEB, Digest.of(raw))
     assert stored is not None
     assert stored.role is not Role.SIGNATURE

@@ -208,6 +208,33 @@ def test_every_change_bumps_the_repositorys_revision(store: Store, pushed: Manif
     assert store.freshness.vector("shop/other") == before
 
 
+def test_changes_that_are_counted_at_once_never_bring_back_an_old_vector(store: Store) -> None:
+    """One thread has read the old count when two others count: it must not set the clock back."""
+    freshness = store.freshness
+    before = freshness.vector(REPO).repository
+
+    def change() -> None:
+        freshness.repositories_changed([REPO])
+
+    class Interrupted(dict[str, int]):
+        others: tuple[Thread, ...] = ()
+
+        def get(self, key: str, default: int = 0) -> int:  # type: ignore[override]  # as it is called
+            found = super().get(key, default)
+            if not self.others:
+                self.others = (Thread(target=change), Thread(target=change))
+                for other in self.others:
+                    other.start()
+                    other.join(timeout=0.2)
+            return found
+
+    freshness._repositories = held = Interrupted(freshness._repositories)
+    change()
+    for other in held.others:
+        other.join()
+    assert freshness.vector(REPO).repository == before + 3
+
+
 def test_two_chunks_at_once_do_not_both_count(store: Store) -> None:
     upload = store.uploads.begin(REPO, by="alice", at=SetClock().now())
     store.uploads.advance(upload, 10, at=SetClock().now())
