@@ -38,12 +38,12 @@ ALLOWED_ROOTS = {
     "JsonRefused",
     "Malformed",
     "NotUnderstood",
+    "UpdateRefused",
     "NotTrusted",
     "PathRefused",
     "PatternRefused",
     "Refusal",
     "TimestampRefused",
-    "UpdateRefused",
 }
 """Exceptions that never leave their room: each is caught where it is defined, or by its one caller."""
 
