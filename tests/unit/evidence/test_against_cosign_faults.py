@@ -1,6 +1,6 @@
 """A private Sigstore with one thing wrong at a time: our verdict beside the recorded one of real cosign.
 
-The recorded verdicts are ``tests/interop/golden/cosign-on-a-broken-sigstore.txt``, taken by the interop suite.
+The recorded ones are ``tests/interop/golden/cosign-on-a-broken-sigstore.txt``, by the interop suite.
 ``UPDATE_GOLDEN=1`` writes ``golden/stricter_on_a_broken_sigstore.md`` anew.
 """
 
