@@ -84,6 +84,12 @@ class SizeInvalid(InvalidInput):
     code = "size-invalid"
 
 
+class BodyTooLarge(SizeInvalid):
+    """A request to the API, the token service or a page has a larger body than any of them needs."""
+
+    code = "body-too-large"
+
+
 class BlobTooLarge(SizeInvalid):
     """An upload goes on beyond what this registry takes as one blob."""
 

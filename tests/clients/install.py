@@ -34,6 +34,8 @@ DEBIAN: dict[str, str] = {
     "git": "git",
     "gpg": "gnupg",
     "notary": "notary",
+    "notary-server": "notary",
+    "pg_ctlcluster": "postgresql",
 }
 """A program, and the package that brings it."""
 
@@ -45,11 +47,14 @@ class GoTool:
     module: str
     packages: tuple[str, ...]
     version_flags: str = ""
-    name: str = ""
-    """What the only program is called, when its package's own name is taken."""
+    names: tuple[str, ...] = ()
+    """The programs, where they are not called like their packages."""
 
-    def program(self, package: str) -> Path:
-        return BIN / (self.name or package.rpartition("/")[2])
+    @property
+    def programs(self) -> dict[str, str]:
+        """What is built, by the name that it gets."""
+        own = (package.rpartition("/")[2] for package in self.packages)
+        return dict(zip(self.names or own, self.packages, strict=True))
 
 
 GO: tuple[GoTool, ...] = (
@@ -66,7 +71,7 @@ GO: tuple[GoTool, ...] = (
         "helm4",
         ("helm.sh/helm/v4/cmd/helm",),
         "-X helm.sh/helm/v4/internal/version.version=v4.3.1",
-        name="helm4",
+        names=("helm4",),
     ),
     GoTool(
         "cosign",
@@ -87,6 +92,42 @@ GO: tuple[GoTool, ...] = (
         "distribution",
         ("github.com/distribution/distribution/v3/cmd/registry",),
         "-X github.com/distribution/distribution/v3/version.version=v3.1.1",
+    ),
+    GoTool(
+        "cosign2",
+        ("github.com/sigstore/cosign/v2/cmd/cosign",),
+        "-X sigs.k8s.io/release-utils/version.gitVersion=v2.6.2",
+        names=("cosign2",),
+    ),
+    GoTool(
+        "fulcio",
+        ("github.com/sigstore/fulcio",),
+        "-X sigs.k8s.io/release-utils/version.gitVersion=v1.8.5",
+    ),
+    GoTool(
+        "rekor",
+        ("github.com/sigstore/rekor/cmd/rekor-server",),
+        "-X sigs.k8s.io/release-utils/version.gitVersion=v1.5.0",
+    ),
+    GoTool(
+        "rekor-tiles",
+        ("github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix",),
+        "-X sigs.k8s.io/release-utils/version.gitVersion=v2.3.0",
+        names=("rekor-tiles",),
+    ),
+    GoTool(
+        "trillian",
+        (
+            "github.com/google/trillian/cmd/trillian_log_server",
+            "github.com/google/trillian/cmd/trillian_log_signer",
+            "github.com/google/trillian/cmd/createtree",
+        ),
+    ),
+    GoTool("ct-server", ("github.com/google/certificate-transparency-go/trillian/ctfe/ct_server",)),
+    GoTool(
+        "timestamp-server",
+        ("github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",),
+        "-X sigs.k8s.io/release-utils/version.gitVersion=v2.0.4",
     ),
 )
 
@@ -158,8 +199,8 @@ def _build(go: str, version: str, tool: GoTool) -> str:
         print(f"{tool.module:<14} up to date", flush=True)
         return ""
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
-    for package in tool.packages:
-        target = tool.program(package)
+    for name, package in tool.programs.items():
+        target = BIN / name
         flags = f"-s -w {tool.version_flags}".strip()
         command = [go, "build", "-trimpath", f"-ldflags={flags}", "-o", str(target), package]
         problem = _timed(target.name, command, HERE / tool.module, environment)
@@ -171,7 +212,7 @@ def _build(go: str, version: str, tool: GoTool) -> str:
 
 def _built(tool: GoTool, version: str) -> bool:
     stamp = STAMPS / tool.module
-    there = all(tool.program(package).exists() for package in tool.packages)
+    there = all((BIN / name).exists() for name in tool.programs)
     return there and stamp.exists() and (not version or stamp.read_text() == _stamp(tool, version))
 
 

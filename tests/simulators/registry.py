@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from types import TracebackType
@@ -50,17 +50,10 @@ class Seen:
         return f"{self.method} {self.path}"
 
 
-class SimulatedRegistry:
-    """The parts of the distribution specification that the client speaks."""
+class Loopback:
+    """A server on loopback whose answers a test can replace; a subclass says what it answers by itself."""
 
-    def __init__(self, *, password: str = "", referrers_api: bool = True, page: int = 1000) -> None:
-        self.password = password
-        """``alice`` has it; without one, everybody may do everything."""
-        self.referrers_api = referrers_api
-        self.page = page
-        self.blobs: dict[str, bytes] = {}
-        self.manifests: dict[str, tuple[bytes, str]] = {}
-        self.tags: dict[str, str] = {}
+    def __init__(self) -> None:
         self.seen: list[Seen] = []
         self.closing = Event()
         self._rigged: list[tuple[re.Pattern[str], list[Answer]]] = []
@@ -98,6 +91,29 @@ class SimulatedRegistry:
     def asked(self, pattern: str) -> list[Seen]:
         return [seen for seen in self.seen if re.search(pattern, seen.line)]
 
+    def answer(self, seen: Seen) -> Answer:
+        for pattern, answers in self._rigged:
+            if pattern.search(seen.line):
+                return answers.pop(0) if len(answers) > 1 else answers[0]
+        return self.respond(seen)
+
+    def respond(self, seen: Seen) -> Answer:
+        raise NotImplementedError
+
+
+class SimulatedRegistry(Loopback):
+    """The parts of the distribution specification that the client speaks."""
+
+    def __init__(self, *, password: str = "", referrers_api: bool = True, page: int = 1000) -> None:
+        super().__init__()
+        self.password = password
+        """``alice`` has it; without one, everybody may do everything."""
+        self.referrers_api = referrers_api
+        self.page = page
+        self.blobs: dict[str, bytes] = {}
+        self.manifests: dict[str, tuple[bytes, str]] = {}
+        self.tags: dict[str, str] = {}
+
     def add(self, raw: bytes, media_type: str, tag: str = "") -> Digest:
         """Keep a manifest, as a push does."""
         digest = Digest.of(raw)
@@ -106,10 +122,7 @@ class SimulatedRegistry:
             self.tags[tag] = digest
         return digest
 
-    def answer(self, seen: Seen) -> Answer:
-        for pattern, answers in self._rigged:
-            if pattern.search(seen.line):
-                return answers.pop(0) if len(answers) > 1 else answers[0]
+    def respond(self, seen: Seen) -> Answer:
         parts = urlsplit(seen.path)
         if parts.path == "/token":
             return self._token(seen)
@@ -145,7 +158,8 @@ class SimulatedRegistry:
             return self._paged(sorted(self.tags), after, "tags/list", lambda items: {"tags": items})
         if kind == "referrers" and self.referrers_api:
             items = [one for one in self._descriptors() if one.pop("subject") == name]
-            return self._paged(items, after, f"referrers/{name}", index)
+            page = self._paged(items, after, f"referrers/{name}", index)
+            return replace(page, headers={**page.headers, "Content-Type": media.OCI_INDEX})
         return error(404, "UNKNOWN", f"no {kind[:20]} {name[:80]}")
 
     def _descriptors(self) -> Iterator[dict[str, Any]]:
@@ -245,7 +259,7 @@ class _Server(ThreadingHTTPServer):
         """Clients hang up on answers like these: that is what they are for."""
 
 
-def _handler_of(registry: SimulatedRegistry) -> type[BaseHTTPRequestHandler]:
+def _handler_of(server: Loopback) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -260,8 +274,8 @@ def _handler_of(registry: SimulatedRegistry) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             headers = {name.lower(): value for name, value in self.headers.items()}
-            registry.seen.append(Seen(self.command, self.path, headers, body))
-            self._send(registry.answer(registry.seen[-1]))
+            server.seen.append(Seen(self.command, self.path, headers, body))
+            self._send(server.answer(server.seen[-1]))
 
         def _send(self, answer: Answer) -> None:
             self.send_response(answer.status)

@@ -12,6 +12,7 @@ from trustgate import __version__
 from trustgate.api import problem
 from trustgate.api.exchange import Receive, Scope, Send
 from trustgate.api.notary import is_trust_path
+from trustgate.api.small_bodies import SmallBodies
 
 App = Callable[[Scope, Receive, Send], Any]
 
@@ -21,7 +22,7 @@ class Front:
 
     def __init__(self, registry: App, site: App, notary: App | None = None) -> None:
         self._registry = registry
-        self._site = site
+        self._site = SmallBodies(site)
         self._notary = notary or registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -27,6 +27,7 @@ TABLE: Mapping[type[errors.TrustgateError], tuple[int, str]] = {
     errors.ManifestTooLarge: (413, "MANIFEST_INVALID"),
     errors.ManifestBlobUnknown: (404, "MANIFEST_BLOB_UNKNOWN"),
     errors.SizeInvalid: (400, "SIZE_INVALID"),
+    errors.BodyTooLarge: (413, "SIZE_INVALID"),
     errors.BlobTooLarge: (413, "SIZE_INVALID"),
     errors.RangeInvalid: (416, "BLOB_UPLOAD_INVALID"),
     errors.BlobUploadInvalid: (400, "BLOB_UPLOAD_INVALID"),

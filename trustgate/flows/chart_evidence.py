@@ -19,7 +19,7 @@ from trustgate.evidence.helm.chart_manifest import chart_layers, is_chart
 from trustgate.evidence.helm.judge import (
     ChartCandidate,
     HelmClaim,
-    file_called,
+    as_called,
     helm_claim,
     judge_helm,
     keyrings,
@@ -63,18 +63,20 @@ class ChartEvidence:
         )
         if not is_chart(manifest):
             return Absent("it is not a chart")
-        called = file_called(stored.repository.rpartition("/")[2], tag) if tag else ""
         try:
-            return self._judged(stored.repository, manifest, called, attestors, now)
+            facts = self._judged(stored.repository, manifest, attestors, now)
         except (StorageUnavailable, OpenPgpUnavailable) as exc:
             hint = f" ({exc.hint})" if exc.hint else ""
             return Unreachable(f"{exc.message}{hint}")
+        if not isinstance(facts, Known):
+            return facts
+        name = stored.repository.rpartition("/")[2]
+        return Known(tuple(as_called(fact, name=name, tag=tag) for fact in facts.value))
 
     def _judged(
         self,
         repository: RepositoryName,
         manifest: Manifest,
-        called: str,
         attestors: Sequence[Attestor],
         now: datetime,
     ) -> ChartSignatures:
@@ -89,7 +91,6 @@ class ChartEvidence:
                 chart=self._chart(repository, layers.chart),
                 manifest=manifest,
                 config=self._read(repository, layers.config),
-                called=called,
             )
         except HelmRefused as exc:
             return Known((refused(evidence, exc),))
@@ -133,6 +134,34 @@ class ChartEvidence:
                 f"{layer.digest.short} has {len(content)} bytes, the manifest says {layer.size}"
             )
         return content
+
+
+def judge_files(
+    package: bytes,
+    provenance: bytes,
+    file_name: str,
+    *,
+    openpgp: OpenPgp,
+    attestors: Sequence[Attestor],
+    now: datetime,
+) -> SignatureFact:
+    """A package and the provenance beside it, as ``helm verify`` reads them.
+
+    Raises ``OpenPgpUnavailable``.
+    """
+    try:
+        candidate = ChartCandidate(provenance, read_chart(package))
+    except HelmRefused as exc:
+        return refused(Digest.of(provenance), exc)
+    claim = helm_claim(candidate, subject=None)
+    own = candidate.chart.metadata.file_name
+    if isinstance(claim, SignatureFact):
+        return claim
+    if file_name != own:
+        return refused(candidate.evidence, HelmRefused(f"is for {own}, and the file is {file_name[:80]!a}"))
+    question = claim.question
+    answers = {digest: openpgp.verify(question, ring, at=now) for digest, ring in keyrings(attestors).items()}
+    return judge_helm(claim, answers, attestors=attestors, now=now)
 
 
 class _Kept(Generic[K, V]):

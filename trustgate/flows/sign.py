@@ -9,12 +9,25 @@ from datetime import datetime
 from typing import Any
 
 from trustgate.errors import InvalidInput, ManifestInvalid, NotFound
+from trustgate.evidence.attesting import Predicate, attestation
+from trustgate.evidence.cosign_claim import COSIGN_SIGN_PREDICATE
 from trustgate.evidence.model import Subject
 from trustgate.evidence.notation.signing import Countersign, NotationSigner, ToSign, sign_envelope
 from trustgate.evidence.notation.signing import signature_artifact as notation_artifact
-from trustgate.evidence.shape import fallback_tag, legacy_signature_tag
+from trustgate.evidence.shape import fallback_tag
 from trustgate.evidence.signature_bytes import PrivateKey
-from trustgate.evidence.signing import SignatureArtifact, bundle_artifact, bundle_for, legacy_artifact
+from trustgate.evidence.signing import (
+    SignatureArtifact,
+    attestation_layer,
+    bundle_artifact,
+    bundle_of,
+    dsse_document,
+    signature_layer,
+    signature_statement,
+    simple_signing,
+)
+from trustgate.evidence.sigstore_signing.material import Material
+from trustgate.flows.signatory import Signatory, sign_content, sign_statement
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
@@ -29,44 +42,39 @@ class Signed:
     subject: Digest
     signature: Digest
     stored: str
-    """``referrer``, ``fallback tag`` or ``.sig tag``."""
+    """``referrer``, ``fallback tag``, ``.sig tag`` or ``.att tag``."""
 
 
 def sign_image(
     source: ImageSource,
     target: Tag | Digest,
-    key: PrivateKey,
+    by: PrivateKey | Signatory,
     *,
     annotations: Mapping[str, str],
     now: datetime,
 ) -> Signed:
     """Sign as cosign 3 does: a Sigstore bundle that refers to the image."""
     found = _resolve(source, target)
-    bundle = bundle_for(found.digest, key, annotations)
-    artifact = bundle_artifact(found.descriptor, bundle, now)
-    return _store_referrer(source, found.digest, artifact)
+    statement = signature_statement(found.digest, annotations)
+    return _put_bundle(source, found, _signatory(by), statement, COSIGN_SIGN_PREDICATE, now)
 
 
 def sign_image_legacy(
     source: ImageSource,
     target: Tag | Digest,
-    key: PrivateKey,
+    by: PrivateKey | Signatory,
     *,
     docker_reference: str,
     annotations: Mapping[str, str],
 ) -> Signed:
     """Sign as cosign 2 does: one more layer under the ``.sig`` tag; layers by others stay."""
     found = _resolve(source, target)
-    tag = legacy_signature_tag(found.digest)
-    if tag is None:
-        raise InvalidInput(f"{found.digest.short}: .sig tags exist for sha256 digests only")
-    artifact = legacy_artifact(
-        found.digest,
-        key,
-        docker_reference=docker_reference,
-        annotations=annotations,
-        existing=_existing(source, tag),
-    )
+    tag = _legacy_tag(found.digest, "sig")
+    payload = simple_signing(found.digest, docker_reference, annotations)
+    existing = _existing(source, tag)
+    signature_layer(payload, b"", Material(), existing)  # before anything is written into a log
+    made = sign_content(_signatory(by), payload, "layer")
+    artifact = signature_layer(payload, made.signature, made.material, existing)
     return Signed(found.digest, _store(source, artifact, tag), ".sig tag")
 
 
@@ -97,6 +105,60 @@ def _store_referrer(source: ImageSource, subject: Digest, artifact: SignatureArt
     if not listed:
         _append_fallback(source, subject, artifact, signature)
     return Signed(subject, signature, "referrer" if listed else "fallback tag")
+
+
+def attest_image(
+    source: ImageSource,
+    target: Tag | Digest,
+    by: PrivateKey | Signatory,
+    predicate: Predicate,
+    *,
+    name: str,
+    now: datetime,
+) -> Signed:
+    """Say ``predicate`` about the image, as ``cosign attest`` does: a bundle that refers to it."""
+    found = _resolve(source, target)
+    statement = attestation(found.digest, name, predicate)
+    return _put_bundle(source, found, _signatory(by), statement, predicate.type, now)
+
+
+def attest_image_legacy(
+    source: ImageSource, target: Tag | Digest, by: PrivateKey | Signatory, predicate: Predicate, *, name: str
+) -> Signed:
+    """The same as one more layer under the ``.att`` tag; layers by others stay."""
+    found = _resolve(source, target)
+    tag = _legacy_tag(found.digest, "att")
+    existing = _existing(source, tag)
+    attestation_layer(b"", predicate.type, Material(), existing)  # before anything is written into a log
+    made = sign_statement(_signatory(by), attestation(found.digest, name, predicate), "layer")
+    artifact = attestation_layer(made.envelope, predicate.type, made.material, existing)
+    return Signed(found.digest, _store(source, artifact, tag), ".att tag")
+
+
+def _put_bundle(
+    source: ImageSource,
+    found: Manifest,
+    by: Signatory,
+    statement: bytes,
+    predicate_type: str,
+    now: datetime,
+) -> Signed:
+    made = sign_statement(by, statement, "bundle")
+    envelope = dsse_document(statement, made.signature)
+    bundle = bundle_of({"dsseEnvelope": envelope}, by.public_key, made.material)
+    return _store_referrer(
+        source, found.digest, bundle_artifact(found.descriptor, bundle, now, predicate_type)
+    )
+
+
+def _signatory(by: PrivateKey | Signatory) -> Signatory:
+    return by if isinstance(by, Signatory) else Signatory(by)
+
+
+def _legacy_tag(subject: Digest, end: str) -> Tag:
+    if subject.algorithm != "sha256":
+        raise InvalidInput(f"{subject.short}: .{end} tags exist for sha256 digests only")
+    return Tag(f"sha256-{subject.hex}.{end}")
 
 
 def _resolve(source: ImageSource, target: Tag | Digest) -> Manifest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from trustgate.policy.attestors import build_attestors
 from trustgate.policy.building import build_no_match, build_policy
@@ -24,15 +25,20 @@ from trustgate.policy.policy_set import PolicySet
 from trustgate.policy.problems import START, Code, Problems
 from trustgate.policy.reading import Document, read
 from trustgate.policy.rules import Exemption, NoMatch, Rule
-from trustgate.policy.schema import PolicyDocument, RootDocument, TrustStoreDocument
+from trustgate.policy.schema import PolicyDocument, RootDocument
 from trustgate.policy.scopes import Site, build_exemption
+from trustgate.policy.trust_schema import TrustStoreDocument
 
 __all__ = ["PolicySet", "load"]
+NO_ROOTS: Final[Mapping[str, bytes]] = {}
 
 
-def load(files: Mapping[str, bytes], *, revision: str) -> PolicySet:
+def load(
+    files: Mapping[str, bytes], *, revision: str, known_roots: Mapping[str, bytes] = NO_ROOTS
+) -> PolicySet:
     """Read a whole set. ``files`` maps paths with ``/`` to bytes; ``tests/`` is never read.
 
+    ``known_roots`` are trusted roots that a trust store may name without defining them.
     Raises ``PolicyInvalid`` with all problems. The format is described in ``policies/README.md``.
     """
     problems = Problems()
@@ -44,7 +50,7 @@ def load(files: Mapping[str, bytes], *, revision: str) -> PolicySet:
             documents += read(path, files[path], problems)
         else:
             _check_place(path, files[path], problems)
-    built = _build(documents, files, revision, problems)
+    built = _build(documents, files, revision, problems, known_roots)
     problems.raise_any()
     if built is None:  # without a root there is a problem, see _root
         raise AssertionError("a set without problems has a root")
@@ -81,9 +87,13 @@ def _check_place(path: str, raw: bytes, problems: Problems) -> None:
 
 
 def _build(
-    documents: list[Document], files: Mapping[str, bytes], revision: str, problems: Problems
+    documents: list[Document],
+    files: Mapping[str, bytes],
+    revision: str,
+    problems: Problems,
+    known_roots: Mapping[str, bytes],
 ) -> PolicySet | None:
-    attestors = build_attestors(documents, files, problems)
+    attestors = build_attestors(documents, files, problems, known_roots=known_roots)
     site = _root(documents, files, problems)
     on_error = "deny"
     no_match: NoMatch | None = None
@@ -102,12 +112,17 @@ def _build(
         return None
     return PolicySet(
         revision,
-        _trust_revision(documents, files),
+        _trust_revision(documents, {**files, **_as_files(known_roots)}),
         tuple(attestors.values()),
         tuple(rules),
         exemptions,
         no_match,
     )
+
+
+def _as_files(known_roots: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Under names that no file of a set has: a release with another root is another trust store."""
+    return {f"{TRUST_FOLDER}//{name}": raw for name, raw in known_roots.items()}
 
 
 def _trust_revision(documents: list[Document], files: Mapping[str, bytes]) -> str:

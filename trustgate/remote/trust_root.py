@@ -13,3 +13,8 @@ def bundled_trusted_root(instance: str = PUBLIC_GOOD) -> bytes:
     """``trusted_root.json`` as it was when the package was made: good for what was signed until then."""
     store = resources.files("sigstore._store")
     return store.joinpath(instance, "trusted_root.json").read_bytes()
+
+
+def bundled_roots() -> dict[str, bytes]:
+    """Trusted roots that a trust store may name without defining them."""
+    return {"public-good": bundled_trusted_root()}

@@ -19,6 +19,8 @@ GRACE_S: Final = 60.0
 """How long one answer may keep us waiting, whatever its size ..."""
 SLOWEST_BYTES_PER_S: Final = 4096
 """... and how much it must bring after that."""
+REGISTRY_UP: Final = "is the registry up?"
+REGISTRY_ADDRESS: Final = "is this the address of an OCI registry?"
 AGAIN: Final = "try again; if it stays so, whoever runs the registry has to look"
 ALTERED: Final = "nothing was kept; try again, and if it stays so, something alters what the registry sends"
 
@@ -64,10 +66,8 @@ def json_object(raw: bytes, what: str) -> dict[str, Any]:
     return document
 
 
-def senseless(what: str, why: str) -> UpstreamFailed:
-    return UpstreamFailed(
-        f"{what}: the answer makes no sense ({why})", hint="is this the address of an OCI registry?"
-    )
+def senseless(what: str, why: str, hint: str = REGISTRY_ADDRESS) -> UpstreamFailed:
+    return UpstreamFailed(f"{what}: the answer makes no sense ({why})", hint=hint)
 
 
 def retry_after_s(answer: httpx.Response) -> float | None:
@@ -92,14 +92,14 @@ def closing(answer: httpx.Response) -> Iterator[None]:
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
+def translated(what: str, hint: str = REGISTRY_UP) -> Iterator[None]:
     """What can go wrong on the wire, as ``UpstreamFailed``."""
     try:
         yield
     except httpx.TimeoutException as exc:
-        raise UpstreamFailed(f"{what}: no answer in time", hint="is the registry up?") from exc
+        raise UpstreamFailed(f"{what}: no answer in time", hint=hint) from exc
     except httpx.HTTPError as exc:
-        raise UpstreamFailed(f"{what}: {exc or type(exc).__name__}", hint="is the registry up?") from exc
+        raise UpstreamFailed(f"{what}: {exc or type(exc).__name__}", hint=hint) from exc
     except (httpx.InvalidURL, ValueError, RecursionError) as exc:
         raise senseless(what, type(exc).__name__) from exc
 

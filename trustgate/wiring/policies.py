@@ -12,13 +12,14 @@ from trustgate.flows.reload import Reload
 from trustgate.policy.policy_set import PolicySet
 from trustgate.ports import Clock
 from trustgate.remote.policy_git import parse_source
+from trustgate.remote.trust_root import bundled_roots
 from trustgate.settings import Settings
 from trustgate.store.opening import Store
 
 
 def open_policies(settings: Settings, clock: Clock, store: Store, metrics: Metrics) -> Reload:
     source = parse_source(settings.policy, data_dir=settings.data, clock=clock)
-    reload = Reload(source, store.policy_history)
+    reload = Reload(source, store.policy_history, known_roots=bundled_roots())
     policies = reload.start(clock.now())
     metrics.policy_loaded(policies.revision)
     return reload

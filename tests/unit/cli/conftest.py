@@ -31,6 +31,18 @@ class Done:
 
 
 Call = Callable[..., Done]
+FOREIGN = (
+    "TRUSTGATE_",
+    "COSIGN_",
+    "SIGSTORE_",
+    "XDG_",
+    "REGISTRY_",
+    "GITHUB_",
+    "ACTIONS_",
+    "GITLAB_",
+    "CIRCLE",
+)
+"""A CI that runs these tests has identity tokens to give."""
 
 
 @pytest.fixture
@@ -39,9 +51,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(tmp_path)
-    for name in [
-        name for name in os.environ if name.startswith(("TRUSTGATE_", "COSIGN_", "XDG_", "REGISTRY_"))
-    ]:
+    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
         monkeypatch.delenv(name)
     for name, value in {"HOME": home, "DOCKER_CONFIG": home / ".docker", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, str(value))

@@ -101,7 +101,7 @@ def test_help_and_version_load_nothing_heavy(arguments: tuple[str, ...]) -> None
         (("nothing-like-it",), "there is no command"),
         (("verify", "--kye", "x", "h/r:1"), "No such option"),
         (("verify", "localhost/r:1"), "give --key"),
-        (("sign", "localhost/r:1"), "Missing option '--key'"),
+        (("sign", "localhost/r:1"), "neither a key nor an identity token"),
         (("verify", "--key", "x", "--certificate-identity", "me", "h/r:1"), "not supported by this version"),
         (("verify", "--key", "x", "--insecure-ignore-tlog=false", "h/r:1"), "not supported yet"),
         (("ls", "localhost:5080/UPPER"), "UPPER"),

@@ -7,11 +7,11 @@ hash, the key, the dates and the signer count; helm takes any key of the keyring
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from trustgate.evidence.attestor import Attestor
+from trustgate.evidence.attestor import Attestor, next_turn
 from trustgate.evidence.helm.chart import Chart
 from trustgate.evidence.helm.chart_manifest import chart_layers, check_config
 from trustgate.evidence.helm.packets import DSA, HASHES, TEXT_SIGNATURE, KeyPacket
@@ -43,17 +43,10 @@ class ChartCandidate:
     chart: Chart
     manifest: Manifest | None = None
     config: bytes | None = field(default=None, repr=False)
-    called: str = ""
-    """The file name that it is asked for by, see ``file_called``; empty when it is asked for by digest."""
 
     @property
     def evidence(self) -> Digest:
         return Digest.of(self.provenance)
-
-
-def file_called(name: str, tag: str) -> str:
-    """The file that helm looks for in a provenance when it pulls ``…/name:tag``."""
-    return f"{name}-{tag.replace('_', '+')}.tgz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +71,6 @@ def helm_claim(candidate: ChartCandidate, *, subject: Subject | None) -> HelmCla
         _check_artifact(candidate, subject)
         provenance = read_provenance(candidate.provenance)
         check_belongs(provenance, candidate.chart)
-        _check_called(candidate)
         _check_algorithms(provenance)
     except HelmRefused as exc:
         return refused(candidate.evidence, exc)
@@ -111,18 +103,53 @@ def judge_helm(
             signers.append(weighed)
         else:
             reasons.setdefault(weighed.reason, weighed.outcome)
+    outcome, reason = _summed_up(claim, signers, reasons)
+    metadata = claim.provenance.metadata
+    return replace(
+        _fact(claim.evidence, outcome, reason),
+        signers=tuple(signers),
+        signed_repository=f"{metadata.name}:{metadata.tag}",
+        valid_until=_next_turn(answers.values(), attestors, now),
+    )
+
+
+def _summed_up(
+    claim: HelmClaim, signers: Sequence[Signer], reasons: Mapping[str, Outcome]
+) -> tuple[Outcome, str]:
+    """Who signed; else what is broken; else why nobody who signed is trusted."""
     if signers:
         who = ", ".join(signer.attestor for signer in signers[:_SHOWN_NAMES])
-        name = claim.provenance.file_name
-        return _fact(claim.evidence, Outcome.VERIFIED, f"{name} is signed by {who}", tuple(signers))
+        return Outcome.VERIFIED, f"{claim.provenance.file_name} is signed by {who}"
     if not reasons:
-        return _fact(
-            claim.evidence, Outcome.UNTRUSTED, "is signed, and no attestor of type gpg is trusted here"
-        )
-    broken = Outcome.BROKEN in reasons.values()
-    outcome = Outcome.BROKEN if broken else Outcome.UNTRUSTED
+        return Outcome.UNTRUSTED, "is signed, and no attestor of type gpg is trusted here"
+    outcome = Outcome.BROKEN if Outcome.BROKEN in reasons.values() else Outcome.UNTRUSTED
     told = [_sentence(reason) for reason, found in reasons.items() if found is outcome]
-    return _fact(claim.evidence, outcome, "; ".join(told[:_SHOWN_NAMES]))
+    return outcome, "; ".join(told[:_SHOWN_NAMES])
+
+
+def _next_turn(
+    answers: Iterable[OpenPgpAnswer], attestors: Sequence[Attestor], now: datetime
+) -> datetime | None:
+    """When time alone can change the outcome: a signature or a key expires, or a future one comes of age."""
+    turns = [next_turn(attestors, now)]
+    for signature in (answer.signature for answer in answers):
+        if signature is not None:
+            turns += [signature.expires, signature.key_expires, signature.created - MAX_CLOCK_SKEW]
+    return min((turn for turn in turns if turn is not None and turn > now), default=None)
+
+
+def as_called(fact: SignatureFact, *, name: str, tag: str | None) -> SignatureFact:
+    """The fact for a chart that is asked for as ``…/name:tag``, or by digest where ``tag`` is ``None``.
+
+    Helm looks for the file that the reference names: under another tag or in another repository it finds
+    none, and refuses. So an old version can't be handed out as a new one.
+    """
+    signed_name, _, signed_tag = fact.signed_repository.partition(":")
+    if fact.outcome is not Outcome.VERIFIED or (signed_name, signed_tag) == (name, tag or signed_tag):
+        return fact
+    asked = f"{name}:{tag}" if tag else name
+    reason = f"the provenance is for {fact.signed_repository}, and the chart is asked for as {asked[:120]}"
+    return replace(fact, outcome=Outcome.BROKEN, reason=_printable(reason), signers=())
 
 
 # --- before anyone is asked ----------------------------------------------------------------------
@@ -145,13 +172,6 @@ def _check_artifact(candidate: ChartCandidate, subject: Subject | None) -> None:
     if candidate.config is None or Digest.of(candidate.config) != layers.config.digest:
         raise HelmRefused("comes with a config that is not the one that the manifest names")
     check_config(candidate.config, candidate.chart)
-
-
-def _check_called(candidate: ChartCandidate) -> None:
-    """Under another tag or in another repository it is another chart to helm, which then refuses it."""
-    own = candidate.chart.metadata.file_name
-    if candidate.called not in {"", own}:
-        raise HelmRefused(f"is for {own}, and the chart is asked for as {candidate.called[:80]!a}")
 
 
 def _check_algorithms(provenance: Provenance) -> None:
@@ -235,16 +255,15 @@ def _wrong_time(signature: OpenPgpSignature, keys: Sequence[KeyPacket], now: dat
     return None
 
 
-def _fact(evidence: Digest, outcome: Outcome, reason: str, signers: tuple[Signer, ...] = ()) -> SignatureFact:
+def _fact(evidence: Digest, outcome: Outcome, reason: str) -> SignatureFact:
     sentence = reason if outcome is Outcome.VERIFIED else _sentence(reason)
-    clean = "".join(character if " " <= character <= "~" else "?" for character in sentence)
-    return SignatureFact(
-        kind=SignatureKind.HELM_PROVENANCE,
-        evidence=evidence,
-        outcome=outcome,
-        reason=clean[:MAX_REASON_CHARACTERS],
-        signers=signers,
-    )
+    return SignatureFact(SignatureKind.HELM_PROVENANCE, evidence, outcome, _printable(sentence))
+
+
+def _printable(text: str) -> str:
+    """One line of printable ASCII: clients and terminals pass on what they are given."""
+    clean = "".join(character if " " <= character <= "~" else "?" for character in text)
+    return clean[:MAX_REASON_CHARACTERS]
 
 
 def _sentence(reason: str) -> str:

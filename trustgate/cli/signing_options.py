@@ -1,0 +1,147 @@
+"""Options of the commands that sign: a key, or an identity token and the services that take it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from trustgate.cli.output import note
+
+if TYPE_CHECKING:
+    from trustgate.evidence.sigstore_signing.signing_config import SigningConfig
+    from trustgate.flows.signatory import Signatory
+
+MAX_FILE_BYTES = 1024 * 1024
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FILE = click.Path(path_type=Path)
+_OPTIONS = (
+    click.option("--key", "key_file", type=_FILE, help="Private key; without one it is signed keyless."),
+    click.option(
+        "--identity-token",
+        metavar="TOKEN|FILE",
+        default="",
+        help="OIDC token for a keyless signature; else SIGSTORE_ID_TOKEN, or the CI's own.",
+    ),
+    click.option("--signing-config", type=_FILE, help="The services to ask, as a Sigstore signing config."),
+    click.option("--fulcio-url", default="", help="The certificate authority to ask."),
+    click.option("--rekor-url", default="", help="The log (Rekor 1) to write into."),
+    click.option("--timestamp-server-url", default="", help="The RFC 3161 timestamp authority to ask."),
+    click.option("-y", "--yes", is_flag=True, help="Do not ask before a public log is written into."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningOptions:
+    """What the user gave."""
+
+    key_file: Path | None
+    identity_token: str
+    signing_config: Path | None
+    fulcio_url: str
+    rekor_url: str
+    timestamp_server_url: str
+    yes: bool
+
+    @property
+    def urls(self) -> bool:
+        return bool(self.fulcio_url or self.rekor_url or self.timestamp_server_url)
+
+
+def signing_options(command: F) -> F:
+    """Add the options; the command gets them as ``**signing``, for ``SigningOptions``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def open_signatory(options: SigningOptions) -> Signatory:
+    """Raises ``ConfigInvalid``, ``InvalidInput``, ``KeyUnreadable`` and ``UpstreamFailed``."""
+    from trustgate.evidence.cosign_key import read_private_key
+    from trustgate.evidence.sigstore_signing.identity_token import read_identity_token
+    from trustgate.flows.signatory import Signatory, bearer
+    from trustgate.remote.identity_tokens import find_identity_token
+    from trustgate.remote.sigstore_services import open_services, signing_http
+
+    if options.signing_config and options.urls:
+        raise click.UsageError("give --signing-config or the URLs of the services, not both")
+    if options.key_file and options.identity_token:
+        raise click.UsageError("give --key or --identity-token, not both")
+    http = signing_http()
+    click.get_current_context().call_on_close(http.close)
+    now = datetime.now(UTC)
+    if options.key_file:
+        pem = read_file(options.key_file)
+        key = read_private_key(pem, key_password(pem))
+        return Signatory(key, open_services(_config(options, now), http))
+    token = read_identity_token(find_identity_token(options.identity_token, os.environ), now)
+    public = not (options.signing_config or options.urls)
+    config = _public_good(now) if public else _config(options, now)
+    if public:
+        _agree(token.subject, options.yes)
+    return bearer(token, open_services(config, http))
+
+
+def _config(options: SigningOptions, now: datetime) -> SigningConfig:
+    from trustgate.evidence.sigstore_signing.signing_config import (
+        Service,
+        SigningConfig,
+        read_signing_config,
+    )
+
+    if options.signing_config:
+        return read_signing_config(read_file(options.signing_config), now)
+    return SigningConfig(
+        fulcio=Service(options.fulcio_url) if options.fulcio_url else None,
+        logs=(Service(options.rekor_url),) if options.rekor_url else (),
+        timestamps=(Service(options.timestamp_server_url),) if options.timestamp_server_url else (),
+    )
+
+
+def _public_good(now: datetime) -> SigningConfig:
+    from trustgate.evidence.sigstore_signing.signing_config import read_signing_config
+    from trustgate.remote.sigstore_services import public_good_config
+
+    return read_signing_config(public_good_config(), now)
+
+
+def _agree(subject: str, yes: bool) -> None:
+    """What stands in a public log stays there for ever, with the name of who signed."""
+    text = f"{subject!a} and the image's digest will stand in the public log of sigstore.dev for ever"
+    if yes:
+        note(f"note: {text}")
+    elif sys.stdin.isatty():
+        click.confirm(f"{text}. Sign?", abort=True, err=True)
+    else:
+        raise click.UsageError(f"{text}: say --yes, or name your own services with --signing-config")
+
+
+def read_file(path: Path) -> bytes:
+    """A small file that the user named. Raises ``ConfigInvalid``."""
+    from trustgate.errors import ConfigInvalid
+
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES)
+    except OSError as exc:
+        raise ConfigInvalid(
+            f"{path} can't be read: {exc.strerror}", hint="trustgate key generate makes a key pair"
+        ) from exc
+
+
+def key_password(pem: bytes) -> bytes:
+    """Empty for a key that is not encrypted."""
+    if b"ENCRYPTED" not in pem:
+        return b""
+    if "COSIGN_PASSWORD" in os.environ:
+        return os.environ["COSIGN_PASSWORD"].encode()
+    from trustgate.cli.secret import ask_secret
+
+    return ask_secret("Password of the key", instead="set COSIGN_PASSWORD", may_be_empty=True).encode()
