@@ -81,6 +81,11 @@ class Verification:
         return next((f"{one.problem}" for one in self.findings if _fails(one, Action.ENFORCE)), "")
 
     @property
+    def signer(self) -> str:
+        """The subject of the signing certificate, for people."""
+        return subject_of(self.sound.chain.leaf)
+
+    @property
     def logged(self) -> tuple[Finding, ...]:
         """Failures that the level only logs."""
         return tuple(one for one in self.findings if _fails(one, Action.LOG))
