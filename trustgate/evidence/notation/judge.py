@@ -237,7 +237,7 @@ def weigh(sound: Sound, trust: NotationTrust, *, now: datetime, answers: Answers
 def _authenticity(sound: Sound, trust: NotationTrust) -> str:
     """Why the signature is by nobody whom ``trust`` names; empty when it is."""
     scheme = sound.envelope.attributes.scheme
-    if trust.anchors(scheme).isdisjoint(sound.chain.thumbprints):
+    if not set(trust.anchors(scheme)) & set(sound.chain.certificates):
         store = "ca" if scheme is Scheme.X509 else "signingAuthority"
         root = subject_of(sound.chain.certificates[-1])
         return f"its chain leads to {root}, which is in no {store} store of the trust"
