@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -38,6 +38,8 @@ class SignatureResult:
     reason: str
     logged: tuple[str, ...] = ()
     """Failures that the level does not enforce."""
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What the signer wrote beside the descriptor, signed with it; empty unless it is verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ def _result(
         return SignatureResult(evidence, exc.outcome, str(exc))
     logged = tuple(f"{one.validation}: {one.problem}" for one in found.logged)
     if found.verified:
-        return SignatureResult(evidence, Outcome.VERIFIED, f"signed by {found.signer}", logged)
+        metadata = found.sound.target.annotations
+        return SignatureResult(evidence, Outcome.VERIFIED, f"signed by {found.signer}", logged, metadata)
     reason = found.refusal or "the level logs authenticity, and a signature by anyone is no verification"
     return SignatureResult(evidence, Outcome.UNTRUSTED, reason, logged)

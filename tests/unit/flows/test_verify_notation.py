@@ -166,6 +166,14 @@ def test_authorities_are_asked_about_trusted_chains_only(source: ImageSource) ->
     assert found.signatures[0].logged[0].startswith("revocation: ")
 
 
+def test_the_signer_s_metadata(source: ImageSource) -> None:
+    document = world.target()
+    document["targetArtifact"]["annotations"] = {"build": "7"}
+    signed(source, world.parts(payload=world.as_json(document)))
+    (one,) = verify(source).signatures
+    assert one.metadata == {"build": "7"}
+
+
 def test_later_it_is_judged_as_of_then(source: ImageSource) -> None:
     signed(source, world.parts())
     assert not verify(source, now=NOW + 366 * DAY).verified
