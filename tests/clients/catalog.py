@@ -30,6 +30,7 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "regctl": ("version",),
     "helm": ("version", "--short"),
     "helm4": ("version", "--short"),
+    "helm-cm-push": (),
     "cosign": ("version",),
     "ctr": ("--version",),
     "containerd": ("--version",),
@@ -41,6 +42,8 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "gpg": ("--version",),
     "notary": ("--version",),
 }
+
+_FROM_MODULE = {"conformance": "distribution-spec/conformance", "helm-cm-push": "chartmuseum/helm-push"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,9 @@ def require(name: str) -> Client:
 
 
 def _version(name: str, path: str) -> str:
-    if name == "conformance":
-        module = (Path(__file__).parent / "conformance" / "go.mod").read_text("utf-8")
-        found = re.search(r"distribution-spec/conformance (v\S+)", module)
+    if name in _FROM_MODULE:  # programs that do not know their version
+        module = (Path(__file__).parent / name / "go.mod").read_text("utf-8")
+        found = re.search(rf"{_FROM_MODULE[name]} (v\S+)", module)
         return found[1] if found else "unknown"
     done = subprocess.run(
         [path, *VERSION_ARGUMENTS[name]], capture_output=True, text=True, check=False, timeout=30
