@@ -263,6 +263,12 @@ def test_notary_publishes_rotates_delegates_and_a_fresh_client_follows(trust: Tr
     # delegations are taken back
     trust.notary("ci", "first", "delegation", "remove", "-p", "-y", gun, "targets/releases")
     assert "v3" not in trust.notary("prod", "fresh2", "list", gun)
+    # and given again
+    trust.notary(
+        "ci", "first", "delegation", "add", "-p", gun, "targets/releases", "alice.crt", "--all-paths"
+    )
+    trust.notary("ci", "first", "add", "-p", gun, "v4", "file", "-r", "targets/releases")
+    assert "v4" in trust.notary("prod", "fresh2", "list", gun)
 
 
 def _words(trust: TrustWorld, folder: str, *arguments: str) -> str:
@@ -382,6 +388,10 @@ def test_docker_signs_pushes_pulls_and_revokes(
     remove = f"yes | {program} trust signer remove alice {name}"
     removed = trust.run("ci", "sh", "-c", remove, DOCKER_HOST=daemon.host).stdout
     assert "alice" not in docker("prod", "trust", "inspect", "--pretty", name), removed
+    # and back again: versions go on where they were
+    docker("ci", "trust", "signer", "add", "alice", name, "--key", tmp_path / "alice.pub")
+    docker("ci", "trust", "sign", f"{name}:1")
+    assert f"Tagging {name}@sha256:" in docker("prod", "pull", f"{name}:1", trusting=True)
 
 
 def _head(trust: TrustWorld, repository: str, tag: str) -> Subject:
