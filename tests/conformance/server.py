@@ -30,11 +30,12 @@ from trustgate.flows.identity import Identity
 from trustgate.flows.notary import TrustFlow
 from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
-from trustgate.flows.signatures import SignatureReader
 from trustgate.flows.tokens import Tokens
 from trustgate.policy.document import PolicySet, load
+from trustgate.settings import Settings
 from trustgate.store.opening import Store, open_store
 from trustgate.wiring import SystemClock
+from trustgate.wiring.evidence import open_evidence
 
 USER = "conformance"
 PASSWORD = "a-password-of-this-test-only"
@@ -86,12 +87,7 @@ def assemble(
         gatherer=Gatherer(
             manifests=store.manifests,
             reports=store.reports,
-            signatures=SignatureReader(
-                manifests=store.manifests,
-                blobs=store.blobs,
-                blob_store=store.blob_store,
-                judgements=store.judgements,
-            ),
+            signatures=open_evidence(Settings(data=data), clock, store).signatures,
         ),
         manifests=store.manifests,
         blobs=store.blobs,

@@ -24,6 +24,8 @@ from trustgate.oci.names import Tag
 from trustgate.oci.strict_json import JsonRefused, loads
 
 MAX_SIGNATURE_LAYERS = 64
+MAX_SIGNATURE_MANIFEST_BYTES = 1024 * 1024
+"""Many are read for one digest; 64 layers with certificates and log entries in their annotations fit."""
 MAX_SIGNATURE_CONFIG_BYTES = 64 * 1024
 _FALLBACK = re.compile(r"sha(256|512)-[0-9a-f]{64}(\.(sig|att|sbom))?")
 _SIGNATURE_TAG = re.compile(r"sha256-([0-9a-f]{64})\.sig")
@@ -55,6 +57,8 @@ def is_referrers_tag(tag: str) -> bool:
 
 def signature_blobs(manifest: Manifest) -> tuple[Descriptor, ...]:
     """The blobs to read before ``role_of`` can tell; none when the descriptors rule a signature out."""
+    if len(manifest.raw) > MAX_SIGNATURE_MANIFEST_BYTES:
+        return ()
     if _may_be_bundle(manifest):
         return manifest.layers
     if may_be_legacy(manifest):
@@ -74,6 +78,8 @@ def role_of(manifest: Manifest, contents: Mapping[Digest, bytes]) -> Role:
 
 
 def _is_signature(manifest: Manifest, contents: Mapping[Digest, bytes]) -> bool:
+    if len(manifest.raw) > MAX_SIGNATURE_MANIFEST_BYTES:
+        return False
     if _may_be_bundle(manifest):
         return _is_bundle(contents.get(manifest.layers[0].digest))
     if may_be_legacy(manifest):

@@ -24,7 +24,7 @@ from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.client_line import reason_phrase, refusal_line, warning_line
 from trustgate.policy.engine import evaluate
-from trustgate.policy.fence import unreachable_blob
+from trustgate.policy.fence import is_unreachable, unreachable_blob
 from trustgate.policy.model import Action, Request, Verdict, VerdictKind
 from trustgate.policy.policy_set import PolicySet
 from trustgate.policy.signature_tags import refusal, why_not
@@ -126,10 +126,12 @@ class Gate:
         if not policies.gates_pulls_of(repository):
             return None
         kept = self._blob_cache.get(key, vector, policies)
-        if kept is not None:
-            return kept.verdict
-        judged = self._reach(Action.PULL, repository, digest, actor)
-        if judged.verdict.allowed and judged.verdict.cacheable:
+        judged = kept or self._reach(Action.PULL, repository, digest, actor)
+        if (
+            kept is None
+            and judged.verdict.cacheable
+            and (judged.verdict.allowed or is_unreachable(judged.verdict))
+        ):
             self._blob_cache.put(key, vector, policies, judged)
         if not judged.verdict.allowed:
             self._answer(judged)
@@ -234,10 +236,11 @@ class Gate:
             DecisionRecord(new_decision_id(now), verdict, evidence=(), cached=False, duration_ms=0.0)
         )
 
-    def _reaching(self, repository: RepositoryName, digest: Digest) -> tuple[StoredManifest, ...]:
+    def _reaching(self, repository: RepositoryName, digest: Digest) -> Iterator[StoredManifest]:
+        """One at a time: each may have megabytes."""
         digests = self._manifests.containing(repository, digest, limit=MAX_MANIFESTS_OF_BLOB)
         found = (self._manifests.find(repository, manifest) for manifest in digests)
-        return tuple(manifest for manifest in found if manifest is not None)
+        return (manifest for manifest in found if manifest is not None)
 
     def _role(self, repository: RepositoryName, digest: Digest) -> Role:
         stored = self._manifests.find(repository, digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from trustgate.errors import StorageUnavailable
@@ -53,7 +54,7 @@ class Gatherer:
     ) -> Evidence:
         """Everything that ``needs`` names, for the digest of ``request``."""
         look = _Look(self, request.repository, needs, policies, now)
-        subject = look.subject(request.digest, role, platform="", depth=0)
+        subject = look.subject(request.digest, role, platform="", depth=0, tag=request.tag)
         parents = look.parents(request.digest) if Need.SIGNATURES in needs else ()
         tag = self._tag_state(request) if Need.TAG in needs else NOT_ASKED
         return Evidence(subject=subject, parents=parents, tag=tag)
@@ -86,11 +87,11 @@ class Gatherer:
     def reports_of(self, digest: Digest) -> tuple[ScanReport, ...]:
         return self._reports.find(digest)
 
-    def parents_of(self, repository: RepositoryName, digest: Digest) -> tuple[StoredManifest, ...]:
-        """Indexes of the repository that list ``digest`` as a child."""
+    def parents_of(self, repository: RepositoryName, digest: Digest) -> Iterator[StoredManifest]:
+        """Indexes of the repository that list ``digest``; one at a time, since each may have megabytes."""
         digests = self._manifests.containing(repository, digest, limit=MAX_PARENTS)
         stored = (self._manifests.find(repository, parent) for parent in digests)
-        return tuple(parent for parent in stored if parent is not None and parent.role is Role.INDEX)
+        return (parent for parent in stored if parent is not None and parent.role is Role.INDEX)
 
 
 class _Look:
@@ -111,14 +112,16 @@ class _Look:
         self._now = now
         self._budget = MAX_CHILDREN
 
-    def subject(self, digest: Digest, role: Role, *, platform: str, depth: int) -> SubjectEvidence:
+    def subject(
+        self, digest: Digest, role: Role, *, platform: str, depth: int, tag: Tag | None = None
+    ) -> SubjectEvidence:
         stored = self._stored(digest)
         children, complete = self._children(stored, depth) if stored and role is Role.INDEX else ((), True)
         return SubjectEvidence(
             digest=digest,
             role=role,
             media_type=stored.media_type if stored else "",
-            signatures=self._signatures(digest, stored),
+            signatures=self._signatures(digest, stored, tag),
             scan=self._scan(digest, role),
             children=children,
             complete=complete,
@@ -155,26 +158,32 @@ class _Look:
         return tuple(seen.values())
 
     def _parents(self, child: Digest, seen: dict[Digest, SubjectEvidence]) -> list[Digest]:
+        fresh: list[Digest] = []
         try:
-            stored = self._gatherer.parents_of(self._repository, child)
+            for parent in self._gatherer.parents_of(self._repository, child):
+                if parent.digest not in seen and len(seen) < MAX_PARENTS:
+                    fresh.append(parent.digest)
+                    seen[parent.digest] = self._parent(parent)
         except StorageUnavailable:
-            return []  # a parent can only help: without it the answer is at most stricter
-        fresh = [parent for parent in stored if parent.digest not in seen][: MAX_PARENTS - len(seen)]
-        for parent in fresh:
-            seen[parent.digest] = SubjectEvidence(
-                digest=parent.digest,
-                role=Role.INDEX,
-                media_type=parent.media_type,
-                signatures=self._signatures(parent.digest, parent),
-                scan=Absent("an index is judged by its children"),
-            )
-        return [parent.digest for parent in fresh]
+            return fresh  # a parent can only help: without it the answer is at most stricter
+        return fresh
 
-    def _signatures(self, digest: Digest, stored: StoredManifest | None) -> Signatures:
+    def _parent(self, parent: StoredManifest) -> SubjectEvidence:
+        return SubjectEvidence(
+            digest=parent.digest,
+            role=Role.INDEX,
+            media_type=parent.media_type,
+            signatures=self._signatures(parent.digest, parent, None),
+            scan=Absent("an index is judged by its children"),
+        )
+
+    def _signatures(self, digest: Digest, stored: StoredManifest | None, tag: Tag | None) -> Signatures:
         if Need.SIGNATURES not in self._needs:
             return NOT_ASKED
         subject = Subject(digest, stored.media_type if stored else "", len(stored.raw) if stored else 0)
-        return self._gatherer.signatures.signatures(self._repository, subject, self._policies, self._now)
+        return self._gatherer.signatures.signatures(
+            self._repository, subject, stored, tag, self._policies, self._now
+        )
 
     def _scan(self, digest: Digest, role: Role) -> Scan:
         if Need.SCAN not in self._needs:

@@ -6,6 +6,7 @@ A method that changes something has changed all of it durably when it returns, o
 """
 
 from trustgate.ports.doors import (
+    MAX_REFERRERS_BYTES,
     Accounts,
     Blobs,
     BlobStore,
@@ -56,6 +57,7 @@ from trustgate.ports.values import (
 )
 
 __all__ = [
+    "MAX_REFERRERS_BYTES",
     "Account",
     "Accounts",
     "BlobStore",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from trustgate.evidence.model import Role, SignatureFact
 from trustgate.evidence.scan_report import ScanReport
@@ -29,6 +29,9 @@ from trustgate.ports.values import (
     Upload,
     UploadId,
 )
+
+MAX_REFERRERS_BYTES: Final = 4 * 1024 * 1024
+"""Of manifests that are read at once: whoever may push decides how large each is."""
 
 # --- time ----------------------------------------------------------------------------------------
 
@@ -163,10 +166,12 @@ class Manifests(Protocol):
         role: Role | None = None,
         artifact_type: str = "",
         after: str | None = None,
+        max_bytes: int = MAX_REFERRERS_BYTES,
     ) -> tuple[StoredManifest, ...]:
         """Manifests whose ``subject`` is that digest; at most ``limit``, of one role or type if given.
 
-        Oldest first; with ``after``, in the order of their digests, those that sort after it.
+        Oldest first; with ``after``, in the order of their digests, those that sort after it. The one that
+        brings their bytes to ``max_bytes`` is the last.
         """
         ...
 

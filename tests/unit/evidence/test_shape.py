@@ -23,6 +23,7 @@ from trustgate.evidence.notation.attributes import PAYLOAD_TYPE
 from trustgate.evidence.notation.manifest import NOTARY_SIGNATURE
 from trustgate.evidence.shape import (
     MAX_SIGNATURE_LAYERS,
+    MAX_SIGNATURE_MANIFEST_BYTES,
     fallback_tag,
     is_referrers_tag,
     legacy_signature_tag,
@@ -186,6 +187,16 @@ def test_the_config_must_be_an_image_configuration(raw: bytes) -> None:
     made = world.legacy_manifest(LAYER)
     made.document["config"] = made.add(media.OCI_CONFIG, raw)
     assert role(made) is Role.IMAGE
+
+
+def test_a_signatures_manifest_is_small() -> None:
+    """Many of them are read for one digest, and whoever may push decides how large they are."""
+    for made in (world.bundle_manifest(SUBJECT, BUNDLE), world.legacy_manifest(LAYER)):
+        made.document["annotations"] = {"x": "y" * (MAX_SIGNATURE_MANIFEST_BYTES - 2000)}
+        assert role(made) is Role.SIGNATURE
+        made.document["annotations"] = {"x": "y" * MAX_SIGNATURE_MANIFEST_BYTES}
+        assert signature_blobs(made.manifest) == ()
+        assert role_of(made.manifest, made.blobs) is not Role.SIGNATURE
 
 
 # --- one file, two readers -----------------------------------------------------------------------

@@ -48,7 +48,7 @@ def index(*children: bytes) -> Manifest:
 
 A = layer(media.COSIGN_SIMPLE_SIGNING, b"a", signature="A")
 B = layer(media.COSIGN_SIMPLE_SIGNING, b"a", signature="B")
-P, Q = layer(media.DSSE_ENVELOPE, b"p"), layer(media.DSSE, b"q")
+P, Q = layer(media.DSSE_ENVELOPE, b"p"), layer(media.DSSE_ENVELOPE, b"q")
 S, M, X = Role.SIGNATURE, Role.IMAGE, Role.INDEX
 
 

@@ -190,6 +190,21 @@ def test_referrers_and_containers(store: Store, pushed: Manifest) -> None:
     }
 
 
+def test_referrers_are_read_up_to_a_number_of_bytes(store: Store, pushed: Manifest) -> None:
+    for number in range(4):
+        add_blob(store, b"%d" % number)
+        push(store, image(b"%d" % number, subject=pushed))
+    found = store.manifests.referrers(REPO, pushed.digest, limit=9)
+    assert len(found) == 4
+    first = len(found[0].raw)
+    for max_bytes, expected in ((1, 1), (first, 1), (first + 1, 2), (10 * first, 4)):
+        assert (
+            store.manifests.referrers(REPO, pushed.digest, limit=9, max_bytes=max_bytes) == found[:expected]
+        )
+    after = store.manifests.referrers(REPO, pushed.digest, limit=9, after="", max_bytes=1)
+    assert [one.digest for one in after] == [min(one.digest for one in found)]
+
+
 def test_every_change_bumps_the_repositorys_revision(store: Store, pushed: Manifest) -> None:
     seen = [store.freshness.vector(REPO).repository]
 
