@@ -84,6 +84,12 @@ class SizeInvalid(InvalidInput):
     code = "size-invalid"
 
 
+class BodyTooLarge(SizeInvalid):
+    """A request to the API, the token service or a page has a larger body than any of them needs."""
+
+    code = "body-too-large"
+
+
 class BlobTooLarge(SizeInvalid):
     """An upload goes on beyond what this registry takes as one blob."""
 
@@ -230,6 +236,12 @@ class KeyUnreadable(TrustgateError):
     """A key file is not a key of a supported kind, or the password does not open it."""
 
     code = "key-unreadable"
+
+
+class OpenPgpUnavailable(TrustgateError):
+    """GnuPG is not installed, or does not answer: nothing can be said about a chart's signature."""
+
+    code = "openpgp-unavailable"
 
 
 class ScanFailed(TrustgateError):

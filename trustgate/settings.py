@@ -49,6 +49,8 @@ class Settings:
     threads: int = 16
     """Threads for blocking work: database, disk, password hashes."""
     policy_interval_s: int = 30
+    revocation_hosts: tuple[str, ...] = ()
+    """Hosts of own certificate authorities: OCSP and CRLs are fetched from them at inner addresses too."""
 
     @property
     def base_url(self) -> str:
@@ -57,6 +59,14 @@ class Settings:
         name = {"127.0.0.1": "localhost", "::1": "localhost"}.get(self.host, self.host)
         name = f"[{name}]" if ":" in name else name
         return (self.public_url or f"{scheme}://{name}:{self.port}").rstrip("/")
+
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """The hosts that name this registry in ``HOST/REPOSITORY``; on loopback, by each of its names."""
+        host = self.base_url.partition("://")[2]
+        if self.public_url or not host.startswith("localhost:"):
+            return frozenset({host})
+        return frozenset({host, f"127.0.0.1:{self.port}", f"[::1]:{self.port}"})
 
 
 def load_settings(
@@ -187,6 +197,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "public_url": _url,
     "metrics_port": _port,
     "scanners": _names,
+    "revocation_hosts": _names,
     "tls_cert": lambda value: Path(str(value)),
     "tls_key": lambda value: Path(str(value)),
     "sparse_indexes": _flag,

@@ -29,7 +29,9 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "oras": ("version",),
     "regctl": ("version",),
     "helm": ("version", "--short"),
+    "helm4": ("version", "--short"),
     "cosign": ("version",),
+    "notation": ("version",),
     "ctr": ("--version",),
     "containerd": ("--version",),
     "registry": ("--version",),
@@ -37,6 +39,9 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "debootstrap": ("--version",),
     "docker-compose": ("--version",),
     "git": ("--version",),
+    "gpg": ("--version",),
+    "notary": ("--version",),
+    "notary-server": ("--version",),
     "psql": ("--version",),
 }
 

@@ -32,6 +32,9 @@ DEBIAN: dict[str, str] = {
     "debootstrap": "debootstrap",
     "docker-compose": "docker-compose",
     "git": "git",
+    "gpg": "gnupg",
+    "notary": "notary",
+    "notary-server": "notary",
     "pg_ctlcluster": "postgresql",
 }
 """A program, and the package that brings it."""
@@ -65,9 +68,20 @@ GO: tuple[GoTool, ...] = (
     GoTool("regctl", ("github.com/regclient/regclient/cmd/regctl",)),
     GoTool("helm", ("helm.sh/helm/v3/cmd/helm",), "-X helm.sh/helm/v3/internal/version.version=v3.22.0"),
     GoTool(
+        "helm4",
+        ("helm.sh/helm/v4/cmd/helm",),
+        "-X helm.sh/helm/v4/internal/version.version=v4.3.1",
+        names=("helm4",),
+    ),
+    GoTool(
         "cosign",
         ("github.com/sigstore/cosign/v3/cmd/cosign",),
         "-X sigs.k8s.io/release-utils/version.gitVersion=v3.1.2",
+    ),
+    GoTool(
+        "notation",
+        ("github.com/notaryproject/notation/cmd/notation",),
+        "-X github.com/notaryproject/notation/internal/version.BuildMetadata=",
     ),
     GoTool(
         "containerd",

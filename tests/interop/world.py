@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -112,8 +113,8 @@ def free_port() -> int:
         return port
 
 
-def start_server(data: Path, *arguments: str, port: int = 0) -> Server:
-    """Start on a free port and wait until it is ready."""
+def start_server(data: Path, *arguments: str, port: int = 0, ca: Path | None = None) -> Server:
+    """Start on a free port and wait until it is ready; with ``ca``, over TLS that this CA vouches for."""
     port = port or free_port()
     log = data.parent / f"{data.name}.log"
     command = [
@@ -129,11 +130,12 @@ def start_server(data: Path, *arguments: str, port: int = 0) -> Server:
     ]
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=data.parent)
-    url = f"http://localhost:{port}"
+    url = f"{'https' if ca else 'http'}://localhost:{port}"
+    trusted = ssl.create_default_context(cafile=ca) if ca else None
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=2, context=trusted) as answer:
                 if answer.status == 200:
                     break
         except (urllib.error.URLError, ConnectionError, TimeoutError):

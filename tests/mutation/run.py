@@ -1,6 +1,6 @@
 """Take each check away, one at a time, and see a test go red.
 
-    python -m tests.mutation.run [gate|evidence] [--jobs N] [--only FILE]
+    python -m tests.mutation.run [gate|evidence|policy] [--jobs N] [--only FILE]
 
 A mutant is one ``if`` whose condition became ``False`` (the check never speaks), or one operand of an ``and``
 or ``or`` that was left out. Each runs in a copy of the tree with the tests that guard its room. Prints the
@@ -10,6 +10,7 @@ survivors and a line ``N killed, M survived``; exit code 1 when one survived tha
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "trustgate/flows/admit.py",
             "trustgate/flows/gather.py",
+            "trustgate/flows/signatures.py",
             "trustgate/flows/verdict_cache.py",
             "trustgate/flows/access.py",
             "trustgate/flows/pull.py",
@@ -37,9 +39,56 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "evidence": (
         tuple(
             f"trustgate/evidence/{name}.py"
-            for name in ("bundle", "cosign", "dsse", "keys", "shape", "signature_bytes")
+            for name in (
+                "archive",
+                "attestor",
+                "bundle",
+                "cosign",
+                "dsse",
+                "keys",
+                "shape",
+                "signature_bytes",
+            )
         ),
         ("tests/unit/evidence",),
+    ),
+    "helm": (
+        (
+            *(
+                f"trustgate/evidence/helm/{name}.py"
+                for name in (
+                    "armor",
+                    "chart",
+                    "chart_manifest",
+                    "clear_sign",
+                    "judge",
+                    "metadata",
+                    "packets",
+                    "provenance",
+                    "trust",
+                    "yaml_text",
+                )
+            ),
+            "trustgate/flows/chart_evidence.py",
+            "trustgate/remote/gpg_status.py",
+        ),
+        (
+            "tests/unit/remote/test_gpg.py",
+            "tests/unit/evidence/helm",
+            "tests/unit/flows/test_chart_evidence.py",
+        ),
+    ),
+    "policy": (
+        (
+            "trustgate/policy/engine.py",
+            "trustgate/policy/policy_set.py",
+            "trustgate/policy/rules.py",
+            *(
+                f"trustgate/policy/checks/{name}.py"
+                for name in ("conditions", "content_trust", "counting", "immutability", "severity")
+            ),
+        ),
+        ("tests/unit/policy",),
     ),
 }
 KNOWN: dict[str, str] = {}
@@ -107,7 +156,7 @@ def survives(mutant: Mutant, tests: tuple[str, ...], copies: Copies) -> bool:
         "PYTHONPATH": f"{copy}:{copy / 'scanners'}",
         "PATH": "/usr/bin:/bin",
         "HOME": str(copy),
-        "TRUSTGATE_SHARED": str(ROOT.parent / "shared"),
+        "TRUSTGATE_SHARED": os.environ.get("TRUSTGATE_SHARED", str(ROOT.parent / "shared")),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]

@@ -38,6 +38,12 @@ ALLOWED_ROOTS = {
     "JsonRefused",
     "Malformed",
     "NotUnderstood",
+    "UpdateRefused",
+    "NotTrusted",
+    "PathRefused",
+    "PatternRefused",
+    "Refusal",
+    "TimestampRefused",
 }
 """Exceptions that never leave their room: each is caught where it is defined, or by its one caller."""
 

@@ -11,20 +11,24 @@ from fastapi import APIRouter, FastAPI
 from trustgate import __version__
 from trustgate.api import problem
 from trustgate.api.exchange import Receive, Scope, Send
+from trustgate.api.notary import is_trust_path
+from trustgate.api.small_bodies import SmallBodies
 
 App = Callable[[Scope, Receive, Send], Any]
 
 
 class Front:
-    """``/v2`` goes to the registry, lifespan and all else to FastAPI."""
+    """``/v2`` goes to the registry, its ``_trust`` to Notary, lifespan and all else to FastAPI."""
 
-    def __init__(self, registry: App, site: App) -> None:
+    def __init__(self, registry: App, site: App, notary: App | None = None) -> None:
         self._registry = registry
-        self._site = site
+        self._site = SmallBodies(site)
+        self._notary = notary or registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["path"] == "/v2" or scope["path"].startswith("/v2/")):
-            await self._registry(scope, receive, send)
+            below = self._notary if is_trust_path(scope["path"]) else self._registry
+            await below(scope, receive, send)
         else:
             await self._site(scope, receive, send)
 

@@ -18,12 +18,29 @@ from trustgate.flows.tokens import LIFETIME_S, Tokens, grant, read_scopes
 Call = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
-def token_router(identity: Identity, tokens: Tokens, call: Call) -> APIRouter:
+def authenticator(identity: Identity, call: Call) -> Callable[[str | None, str], Awaitable[Actor]]:
+    """(Authorization header, source address) to an actor; what was verified a moment ago costs no thread."""
+
+    async def authenticate(authorization: str | None, source: str) -> Actor:
+        found = identity.remembered(authorization)
+        if found is not None:
+            return found
+        actor: Actor = await call(lambda: identity.authenticate(authorization, source))
+        return actor
+
+    return authenticate
+
+
+def token_router(
+    identity: Identity, tokens: Tokens, call: Call, *, own_hosts: frozenset[str] = frozenset()
+) -> APIRouter:
     """``GET /token`` and ``POST /token``. ``call`` runs blocking work in the pool."""
     router = APIRouter()
 
     def answer(actor: Actor, scopes: list[str]) -> dict[str, Any]:
-        access = tuple(item for item in grant(read_scopes(scopes), actor) if item.actions)
+        access = tuple(
+            item for item in grant(read_scopes(scopes, own_hosts=own_hosts), actor) if item.actions
+        )
         token, expires = tokens.issue(actor.caller.name, access, service=identity.service)
         issued = expires.timestamp() - LIFETIME_S
         return {

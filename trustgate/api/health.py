@@ -1,4 +1,4 @@
-"""``/livez`` and ``/readyz``: for probes, and with ``?verbose`` for people."""
+"""``/livez`` and ``/readyz``: for probes, and with ``?verbose`` for people; notary's own for its probes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from trustgate.errors import TrustgateError
 
@@ -29,6 +29,12 @@ def health_router(checks: Mapping[str, Check], call: Call) -> APIRouter:
         lines, well = await call(lambda: _run(checks))
         text = "\n".join(lines) if verbose is not None or not well else "ok"
         return PlainTextResponse(f"{text}\n", status_code=200 if well else 503)
+
+    @router.get("/_notary_server/health")
+    async def notary_health() -> Response:
+        lines, well = await call(lambda: _run(checks))
+        failed = {"trustgate": "; ".join(line for line in lines if line.startswith("FAIL"))}
+        return JSONResponse({} if well else failed, status_code=200 if well else 503)
 
     return router
 

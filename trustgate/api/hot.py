@@ -63,6 +63,7 @@ class _Entry:
     at_monotonic: float
     verdict: Verdict | None = field(repr=False)
     size: int
+    """Of the body and the key: credentials may be long."""
 
 
 class HotPath:
@@ -140,12 +141,12 @@ class HotPath:
             at=at,
             at_monotonic=at_monotonic,
             verdict=proofs[0].verdict,
-            size=len(body.get("body", b"")),
+            size=len(body.get("body", b"")) + len(key[1]) + len(key[2]),
         )
         self._keep(key, entry)
 
     def _keep(self, key: _Key, entry: _Entry) -> None:
-        if entry.size > MAX_BODY_BYTES:
+        if len(entry.body.get("body", b"")) > MAX_BODY_BYTES:
             return
         self._drop(key)
         self._entries[key] = entry
@@ -167,15 +168,15 @@ def _key(scope: Scope) -> _Key | None:
     path: bytes = scope["raw_path"]
     if (method not in {"GET", "HEAD"}) or not path.startswith(b"/v2/") or _CONTENT.search(path) is None:
         return None
-    credential = b""
+    credential = None
     for name, value in scope["headers"]:
         if name == b"authorization":
-            if credential:
+            if credential is not None:
                 return None
             credential = value
         elif name in _CONDITIONS:
             return None
-    return method, path, credential
+    return method, path, credential or b""
 
 
 def _repository(path: bytes) -> str:

@@ -1,8 +1,9 @@
-"""uvicorn's HTTP/1.1 protocol with two things changed, both on the outside of what it does.
+"""uvicorn's HTTP/1.1 protocol with three things changed, all on the outside of what it does.
 
-Bodies arrive in pieces of up to a megabyte instead of 64 KiB: an upload costs a sixteenth of the hops. And
-a refusal may name its reason in the status line (RFC 9112, section 4), which is all that containerd before
-2.3.3 shows of a refused tag (measured).
+Bodies arrive in pieces of up to a megabyte instead of 64 KiB: an upload costs a sixteenth of the hops. A
+refusal may name its reason in the status line (RFC 9112, section 4), which is all that containerd before
+2.3.3 shows of a refused tag (measured). And the head of a request is bounded, in bytes and in time: uvicorn
+would keep whatever comes before the empty line, for as long as it comes.
 """
 
 from __future__ import annotations
@@ -14,16 +15,67 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 BODY_WATER_MARK_BYTES: Final = 1024 * 1024
 """Reading pauses above this until the application has taken what is there."""
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Request line and headers; tokens and cookies of real clients stay under 20 KiB."""
+HEAD_S: Final = 30.0
 MAX_REASON_CHARACTERS: Final = 120
 SET_REASON: Final = "trustgate.reason"
 """In ``scope["extensions"]``: call it with the phrase, before the answer begins."""
 _REFUSAL: Final = b"HTTP/1.1 403 Forbidden\r\n"
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
 
 
 class RegistryProtocol(HttpToolsProtocol):
     """One connection."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._head_is_open = self._head_is_new = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._head_is_new = False
+        super().data_received(data)
+        if self._head_is_open:  # what it began in may hold the end of an earlier body, so it does not count
+            self._head_goes_on(0 if self._head_is_new else len(data))
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_is_open = self._head_is_new = True
+        self._head_bytes = 0
+
+    def _head_goes_on(self, more: int) -> None:
+        self._head_bytes += more
+        if self._head_bytes > MAX_HEAD_BYTES:
+            if self.cycle is None or self.cycle.response_complete:  # else it would land in another's answer
+                self.transport.write(_TOO_LARGE)
+            self.transport.close()
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        self.transport.close()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
     def on_headers_complete(self) -> None:
+        self._head_is_open = False
+        self._stop_head_timer()
         super().on_headers_complete()
         cycle = self.cycle
         if cycle is not None:

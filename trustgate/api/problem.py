@@ -21,6 +21,11 @@ def install(app: FastAPI) -> None:
 def _trustgate_error(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, TrustgateError):
         raise error
+    return problem_of(error)
+
+
+def problem_of(error: TrustgateError) -> JSONResponse:
+    """The problem document of an error."""
     status, _code = row_of(error)
     headers = {"cache-control": "no-store"}
     if isinstance(error, Unauthorized):

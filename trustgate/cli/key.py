@@ -12,7 +12,7 @@ from trustgate.cli.main import EXIT_CODES
 from trustgate.cli.output import note
 
 if TYPE_CHECKING:
-    from trustgate.evidence.cosign_key import PrivateKey
+    from trustgate.evidence.signature_bytes import PrivateKey
 
 RSA_BITS = 3072
 OLD_KEY_VARIABLE = "TRUSTGATE_OLD_PASSWORD"

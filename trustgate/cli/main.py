@@ -49,6 +49,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "help": ("trustgate.cli.help:show_help", "Show a command's help, or the exit codes."),
 }
 
+HIDDEN: Final[dict[str, str]] = {
+    "conformance": "trustgate.cli.conformance:conformance",
+}
+"""Commands for test suites: they work, and are not listed."""
+
 
 class LazyGroup(click.Group):
     """Knows names and one line each; imports a command when it is called."""
@@ -57,9 +62,10 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - as above
-        if name not in COMMANDS:
+        target = HIDDEN.get(name) or COMMANDS.get(name, ("", ""))[0]
+        if not target:
             return None
-        module, _colon, attribute = COMMANDS[name][0].partition(":")
+        module, _colon, attribute = target.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
@@ -68,7 +74,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_target, text) in COMMANDS.items()])
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in (COMMANDS | HIDDEN) and not args[0].startswith("-"):
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise click.UsageError(f"there is no command {args[0]!r}.{hint}", ctx)

@@ -91,13 +91,14 @@ def load_policies(source: str) -> PolicySet:
     from trustgate.errors import PolicySourceUnavailable
     from trustgate.policy.document import load
     from trustgate.remote.policy_git import parse_source
+    from trustgate.remote.trust_root import bundled_roots
     from trustgate.wiring import SystemClock
 
     with tempfile.TemporaryDirectory(prefix="trustgate-policy-") as folder:
         files = parse_source(source, data_dir=Path(folder), clock=SystemClock()).fetch(known="")
     if files is None:
         raise PolicySourceUnavailable(f"{source} holds no policy files")
-    return load(files.files, revision=files.revision)
+    return load(files.files, revision=files.revision, known_roots=bundled_roots())
 
 
 def _show(document: dict[str, Any], output: str) -> None:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from trustgate.evidence.helm.trust import GpgTrust
 from trustgate.evidence.keys import KeyTrust, key_trust
+from trustgate.evidence.notary.trust import NotaryTrust
+from trustgate.evidence.notation.trust import NotationTrust
+from trustgate.evidence.sigstore.trust import KeylessTrust
 
-Trust: TypeAlias = KeyTrust
+Trust: TypeAlias = KeyTrust | KeylessTrust | NotationTrust | NotaryTrust | GpgTrust
 """One kind a format; each judge weighs the attestors whose trust is of its own kind."""
+_PREFIX: Final[dict[type, str]] = {
+    KeyTrust: "key:",
+    KeylessTrust: "keyless:",
+    NotationTrust: "x509:",
+    NotaryTrust: "tuf:",
+}
+"""How the identities of each kind begin, so that a name alone never makes a signer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +41,31 @@ class Attestor:
     @property
     def sole_identity(self) -> str | None:
         """The one identity that can ever sign as this attestor; ``None`` where many may (a pattern)."""
-        return self.trust.identity if isinstance(self.trust, KeyTrust) else None
+        match self.trust:
+            case KeyTrust() as trust:
+                return trust.identity
+            case KeylessTrust() as trust:
+                return trust.sole_identity
+            case GpgTrust() as trust:
+                return next(iter(trust.identities)) if len(trust.identities) == 1 else None
+            case NotationTrust() | NotaryTrust():
+                return None
 
     def may_be(self, identity: str) -> bool:
         """Whether ``identity`` can be this attestor at all: facts outlive no change of the trust store."""
-        return self.sole_identity in (None, identity)
+        if isinstance(self.trust, GpgTrust):
+            return identity in self.trust.identities
+        return self.sole_identity in (None, identity) and identity.startswith(_PREFIX[type(self.trust)])
+
+
+def signs_charts(attestors: Iterable[Attestor]) -> bool:
+    """Whether one of them signs Helm charts: only then are charts read and gpg is asked."""
+    return any(isinstance(one.trust, GpgTrust) for one in attestors)
+
+
+def signs_tags(attestors: Iterable[Attestor]) -> bool:
+    """Whether one of them signs tags in Notary v1 metadata."""
+    return any(isinstance(one.trust, NotaryTrust) for one in attestors)
 
 
 def next_turn(attestors: Iterable[Attestor], now: datetime) -> datetime | None:

@@ -22,6 +22,7 @@ from nacl.utils import random
 
 from trustgate.errors import KeyUnreadable
 from trustgate.evidence.keys import MAX_KEY_FILE_BYTES, supported
+from trustgate.evidence.signature_bytes import PrivateKey
 from trustgate.oci.strict_json import JsonRefused, loads
 
 MIN_SCRYPT_N: Final = 2**10
@@ -38,8 +39,6 @@ _LABEL = "ENCRYPTED SIGSTORE PRIVATE KEY"
 _BLOCK = re.compile(
     rb"-----BEGIN (ENCRYPTED (?:SIGSTORE|COSIGN) PRIVATE KEY)-----\r?\n([A-Za-z0-9+/=\s]+)-----END \1-----\s*"
 )
-
-PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 
 def read_private_key(pem: bytes, password: bytes) -> PrivateKey:

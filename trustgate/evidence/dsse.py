@@ -10,8 +10,10 @@ from trustgate.oci.digest import Digest
 from trustgate.oci.strict_json import Json, JsonRefused, loads
 
 IN_TOTO_PAYLOAD = "application/vnd.in-toto+json"
+STATEMENT_V01 = "https://in-toto.io/Statement/v0.1"
 STATEMENT_V1 = "https://in-toto.io/Statement/v1"
 MAX_PAYLOAD_BYTES = 1024 * 1024
+MAX_SUBJECTS = 1024
 _ENVELOPE_KEYS = frozenset({"payload", "payloadType", "signatures"})
 _SIGNATURE_KEYS = frozenset({"sig", "keyid"})
 
@@ -42,6 +44,7 @@ class Statement:
     type: str
     predicate_type: str
     subjects: Json = field(repr=False)
+    predicate: Json = field(default=None, repr=False)
 
     def only_subject(self) -> Digest:
         """The one digest of the one subject. Raises ``Malformed``."""
@@ -57,8 +60,15 @@ class Statement:
         except DigestInvalid as exc:
             raise Malformed("the subject's digest is not a sha256 or sha512 digest") from exc
 
+    def names(self, digest: Digest) -> bool:
+        """Whether one of its subjects is ``digest``. Raises ``Malformed``."""
+        if not isinstance(self.subjects, list) or not 1 <= len(self.subjects) <= MAX_SUBJECTS:
+            raise Malformed(f"the in-toto statement must name 1 to {MAX_SUBJECTS} subjects")
+        found = [an_object(one, "a subject").get("digest") for one in self.subjects]
+        return any(an_object(one, "a digest").get(digest.algorithm) == digest.hex for one in found)
 
-def read_envelope(document: Json) -> Envelope:
+
+def read_envelope(document: Json, *, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> Envelope:
     """Raises ``Malformed``."""
     fields = an_object(document, "dsseEnvelope")
     only_keys(fields, _ENVELOPE_KEYS, "the DSSE envelope")
@@ -69,21 +79,22 @@ def read_envelope(document: Json) -> Envelope:
     only_keys(signature, _SIGNATURE_KEYS, "the DSSE signature")
     return Envelope(
         payload_type=a_text(fields, "payloadType", "the DSSE envelope"),
-        payload=some_bytes(fields, "payload", "the DSSE envelope", MAX_PAYLOAD_BYTES),
+        payload=some_bytes(fields, "payload", "the DSSE envelope", max_payload_bytes),
         signature=some_bytes(signature, "sig", "the DSSE signature", MAX_SIGNATURE_BYTES),
     )
 
 
-def read_statement(payload: bytes) -> Statement:
+def read_statement(payload: bytes, *, max_bytes: int = MAX_PAYLOAD_BYTES) -> Statement:
     """Raises ``Malformed``."""
     try:
-        fields = an_object(loads(payload, max_bytes=MAX_PAYLOAD_BYTES), "the in-toto statement")
+        fields = an_object(loads(payload, max_bytes=max_bytes), "the in-toto statement")
     except JsonRefused as exc:
         raise Malformed(f"the in-toto statement {exc}") from exc
     return Statement(
         type=a_text(fields, "_type", "the in-toto statement"),
         predicate_type=a_text(fields, "predicateType", "the in-toto statement"),
         subjects=fields.get("subject"),
+        predicate=fields.get("predicate"),
     )
 
 

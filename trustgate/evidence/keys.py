@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustgate.errors import KeyUnreadable
+from trustgate.evidence.sigstore.trusted_root import TrustedRoot
 
 MAX_KEY_FILE_BYTES: Final = 64 * 1024
 MIN_RSA_BITS: Final = 2048
@@ -89,6 +90,19 @@ class KeyTrust:
     """SHA-256 of the key's SubjectPublicKeyInfo, hex: attestors with one key are one identity."""
     prehashed: bool = False
     """The key signs as Ed25519ph (RFC 8032): a choice that the trust store writes down, never a guess."""
+    root: TrustedRoot | None = None
+    """Whose logs and timestamp authorities are believed about this key's signatures; without, none are."""
+    min_logs: int = 0
+    """Distinct transparency logs of ``root`` that must hold the signature."""
+    min_timestamps: int = 0
+    """Distinct timestamp authorities of ``root`` that must have seen it."""
+
+    @property
+    def spki(self) -> bytes:
+        """The key's SubjectPublicKeyInfo, DER."""
+        return self.public_key.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
 
     @property
     def identity(self) -> str:
@@ -96,9 +110,20 @@ class KeyTrust:
         return f"key:{self.key_id}"
 
 
-def key_trust(pem: bytes, *, prehashed: bool = False) -> KeyTrust:
+def key_trust(
+    pem: bytes,
+    *,
+    prehashed: bool = False,
+    root: TrustedRoot | None = None,
+    min_logs: int = 0,
+    min_timestamps: int = 0,
+) -> KeyTrust:
     """Trust in one key. Raises ``KeyUnreadable``."""
     key = read_public_key(pem)
     if prehashed and not isinstance(key, ed25519.Ed25519PublicKey):
         raise KeyUnreadable("Ed25519ph is for Ed25519 keys, and this is another", hint="leave algorithm out")
-    return KeyTrust(key, key_id(key), prehashed)
+    if root is None and (min_logs or min_timestamps):
+        raise KeyUnreadable(
+            "a log or a timestamp is asked for, and no trusted root says whose", hint="name a trusted root"
+        )
+    return KeyTrust(key, key_id(key), prehashed, root, min_logs, min_timestamps)

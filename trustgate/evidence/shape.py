@@ -1,18 +1,22 @@
 """What a manifest is, told from its content: names and tags are claims, bytes are facts.
 
 A signature must stay pullable when the image that it signs is refused, so being one is worth something,
-and must not be had by calling an image ``sha256-….sig``. Only small JSON that parses as a signature is.
+and must not be had by calling an image ``sha256-….sig``. Only a small document that parses as a signature is
+one, and nothing that a client could unpack as a layer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from trustgate.evidence.bundle import read_bundle
-from trustgate.evidence.cosign import read_simple_signing
+from trustgate.evidence.archive import opens_as_layer
+from trustgate.evidence.bundle import read_json
 from trustgate.evidence.dsse import Malformed, a_text, an_object
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role
+from trustgate.evidence.notation.manifest import claims_to_be_signature, envelope_blobs
+from trustgate.evidence.notation.manifest import is_signature as is_notation
+from trustgate.evidence.simple_signing import read_simple_signing
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest
@@ -20,8 +24,11 @@ from trustgate.oci.names import Tag
 from trustgate.oci.strict_json import JsonRefused, loads
 
 MAX_SIGNATURE_LAYERS = 64
+MAX_SIGNATURE_MANIFEST_BYTES = 1024 * 1024
+"""Many are read for one digest; 64 layers with certificates and log entries in their annotations fit."""
 MAX_SIGNATURE_CONFIG_BYTES = 64 * 1024
 _FALLBACK = re.compile(r"sha(256|512)-[0-9a-f]{64}(\.(sig|att|sbom))?")
+_SIGNATURE_TAG = re.compile(r"sha256-([0-9a-f]{64})\.sig")
 _CONFIG_KEYS = frozenset({"architecture", "os", "config", "rootfs", "history", "created", "author"})
 
 
@@ -35,6 +42,14 @@ def fallback_tag(digest: Digest) -> Tag:
     return Tag(f"{digest.algorithm}-{digest.hex[:64]}")
 
 
+def signed_by(manifest: Manifest, tags: Iterable[Tag]) -> Digest | None:
+    """What a signature manifest says it signs: its ``subject``, or the digest in a ``.sig`` tag's name."""
+    if manifest.subject is not None:
+        return manifest.subject.digest
+    named = (_SIGNATURE_TAG.fullmatch(tag) for tag in tags)
+    return next((Digest(f"sha256:{found[1]}") for found in named if found), None)
+
+
 def is_referrers_tag(tag: str) -> bool:
     """Whether clients keep lists of referrers or signatures under such a name."""
     return _FALLBACK.fullmatch(tag) is not None
@@ -42,24 +57,34 @@ def is_referrers_tag(tag: str) -> bool:
 
 def signature_blobs(manifest: Manifest) -> tuple[Descriptor, ...]:
     """The blobs to read before ``role_of`` can tell; none when the descriptors rule a signature out."""
+    if len(manifest.raw) > MAX_SIGNATURE_MANIFEST_BYTES:
+        return ()
     if _may_be_bundle(manifest):
         return manifest.layers
     if may_be_legacy(manifest):
         return manifest.blobs
-    return ()
+    return envelope_blobs(manifest) if claims_to_be_signature(manifest) else ()
 
 
 def role_of(manifest: Manifest, contents: Mapping[Digest, bytes]) -> Role:
     """``contents`` are the blobs that ``signature_blobs`` named."""
     if manifest.kind == "index":
         return Role.INDEX
-    if _may_be_bundle(manifest) and _is_bundle(contents.get(manifest.layers[0].digest)):
-        return Role.SIGNATURE
-    if may_be_legacy(manifest) and _is_legacy(manifest, contents):
+    if _is_signature(manifest, contents) and not any(map(opens_as_layer, contents.values())):
         return Role.SIGNATURE
     if manifest.config is not None and manifest.config.media_type in media.IMAGE_CONFIGS:
         return Role.IMAGE
     return Role.ARTIFACT
+
+
+def _is_signature(manifest: Manifest, contents: Mapping[Digest, bytes]) -> bool:
+    if len(manifest.raw) > MAX_SIGNATURE_MANIFEST_BYTES:
+        return False
+    if _may_be_bundle(manifest):
+        return _is_bundle(contents.get(manifest.layers[0].digest))
+    if may_be_legacy(manifest):
+        return _is_legacy(manifest, contents)
+    return is_notation(manifest, contents)
 
 
 def _may_be_bundle(manifest: Manifest) -> bool:
@@ -97,7 +122,7 @@ def _is_bundle(raw: bytes | None) -> bool:
     if raw is None:
         return False
     try:
-        bundle = read_bundle(raw)
+        bundle = read_json(raw)
         media_type = a_text(bundle, "mediaType", "the bundle")
         an_object(bundle.get("verificationMaterial"), "verificationMaterial")
         envelope = an_object(bundle.get("dsseEnvelope"), "dsseEnvelope")

@@ -23,7 +23,7 @@ from nacl.bindings import (
 )
 from nacl.exceptions import BadSignatureError
 
-from trustgate.evidence.cosign_key import PrivateKey
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 MAX_SIGNATURE_BYTES = 2048
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from trustgate.errors import Conflict
-from trustgate.evidence.cosign import COSIGN_SIGN_PREDICATE, SIGNATURE_ANNOTATION, SIMPLE_SIGNING_TYPE
-from trustgate.evidence.cosign_key import PrivateKey
+from trustgate.evidence.cosign_claim import COSIGN_SIGN_PREDICATE, SIGNATURE_ANNOTATION
 from trustgate.evidence.dsse import IN_TOTO_PAYLOAD, STATEMENT_V1, Envelope
 from trustgate.evidence.keys import PublicKey, key_id
 from trustgate.evidence.shape import MAX_SIGNATURE_LAYERS
-from trustgate.evidence.signature_bytes import sign
+from trustgate.evidence.signature_bytes import PrivateKey, sign
 from trustgate.evidence.sigstore_signing.material import Material, b64, for_bundle, for_layer
+from trustgate.evidence.simple_signing import SIMPLE_SIGNING_TYPE
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest

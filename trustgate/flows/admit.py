@@ -9,22 +9,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 
 from trustgate.errors import StorageFull, StorageUnavailable, TrustgateError
 from trustgate.evidence.model import Role
-from trustgate.flows.access import Actor
+from trustgate.flows.access import Actor, permissions_on
 from trustgate.flows.decision_ids import new_decision_id
 from trustgate.flows.evidence_rows import rows
 from trustgate.flows.gather import Gatherer
 from trustgate.flows.verdict_cache import CacheKey, Judged, VerdictCache
 from trustgate.oci.digest import Digest
+from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.client_line import reason_phrase, refusal_line, warning_line
 from trustgate.policy.engine import evaluate
-from trustgate.policy.fence import unreachable_blob
+from trustgate.policy.fence import is_unreachable, unreachable_blob
 from trustgate.policy.model import Action, Request, Verdict, VerdictKind
 from trustgate.policy.policy_set import PolicySet
+from trustgate.policy.signature_tags import refusal, why_not
 from trustgate.ports import (
     Blobs,
     Clock,
@@ -123,10 +126,12 @@ class Gate:
         if not policies.gates_pulls_of(repository):
             return None
         kept = self._blob_cache.get(key, vector, policies)
-        if kept is not None:
-            return kept.verdict
-        judged = self._reach(Action.PULL, repository, digest, actor)
-        if judged.verdict.allowed and judged.verdict.cacheable:
+        judged = kept or self._reach(Action.PULL, repository, digest, actor)
+        if (
+            kept is None
+            and judged.verdict.cacheable
+            and (judged.verdict.allowed or is_unreachable(judged.verdict))
+        ):
             self._blob_cache.put(key, vector, policies, judged)
         if not judged.verdict.allowed:
             self._answer(judged)
@@ -165,6 +170,29 @@ class Gate:
         request = Request(action, repository, digest, actor.caller, tag)
         return self._answer(self._ask(request, role or self._role(repository, digest), self._policies()))
 
+    def keep_signatures(
+        self,
+        repository: RepositoryName,
+        tag: Tag,
+        current: StoredManifest | None,
+        new: Manifest,
+        role: Role,
+        actor: Actor,
+    ) -> None:
+        """Raises ``Refused`` when ``new`` would take away signatures that stand under ``tag``, or is none.
+
+        Whoever may delete in the repository may also replace; asked of the account, since clients that push
+        do not ask for a token to delete with.
+        """
+        held = parse_manifest(current.raw, content_type=current.media_type) if current else None
+        code, message = why_not(tag, current=held, new=new, role=role)
+        if not code or (code == "signatures-lost" and "delete" in permissions_on(actor, repository)):
+            return
+        request = Request(Action.TAG, repository, new.digest, actor.caller, tag)
+        now = self._clock.now()
+        verdict = refusal(request, code, message, policy_revision=self._policies().revision, now=now)
+        self._answer(self._fenced(verdict, now))
+
     def explain(self, manifest: StoredManifest, actor: Actor, *, tag: Tag | None) -> DecisionRecord:
         """The decision on a pull as it would fall now, recorded so that its page exists."""
         request = Request(Action.PULL, manifest.repository, manifest.digest, actor.caller, tag)
@@ -197,16 +225,22 @@ class Gate:
 
     def _unreachable(self, request: Request) -> Judged:
         now = self._clock.now()
-        verdict = unreachable_blob(request, policy_revision=self._policies().revision, now=now)
+        return self._fenced(
+            unreachable_blob(request, policy_revision=self._policies().revision, now=now), now
+        )
+
+    def _fenced(self, verdict: Verdict, now: datetime) -> Judged:
+        """A refusal by a rule of the house, which no policy can switch off."""
         self._observe(verdict, 0.0, False)
         return Judged(
             DecisionRecord(new_decision_id(now), verdict, evidence=(), cached=False, duration_ms=0.0)
         )
 
-    def _reaching(self, repository: RepositoryName, digest: Digest) -> tuple[StoredManifest, ...]:
+    def _reaching(self, repository: RepositoryName, digest: Digest) -> Iterator[StoredManifest]:
+        """One at a time: each may have megabytes."""
         digests = self._manifests.containing(repository, digest, limit=MAX_MANIFESTS_OF_BLOB)
         found = (self._manifests.find(repository, manifest) for manifest in digests)
-        return tuple(manifest for manifest in found if manifest is not None)
+        return (manifest for manifest in found if manifest is not None)
 
     def _role(self, repository: RepositoryName, digest: Digest) -> Role:
         stored = self._manifests.find(repository, digest)

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 
-from trustgate.errors import BlobUnknown, SizeInvalid, StorageUnavailable
-from trustgate.evidence.cosign import (
-    candidates_from_bundle_manifest,
-    candidates_from_legacy_manifest,
-    judge_all,
-)
-from trustgate.evidence.model import (
-    MAX_BUNDLE_BYTES,
-    MAX_SIGNATURE_CANDIDATES,
-    Absent,
-    Known,
-    Outcome,
-    Role,
-    SignatureCandidate,
-    SignatureFact,
-    SignatureKind,
-    Unreachable,
-)
+from trustgate.errors import StorageUnavailable
+from trustgate.evidence.model import Absent, Known, Role, Subject, Unreachable
 from trustgate.evidence.scan_report import ScanReport
-from trustgate.evidence.shape import legacy_signature_tag, signature_blobs
+from trustgate.flows.signatures import SignatureReader
 from trustgate.oci.digest import Digest
-from trustgate.oci.manifest import Manifest, parse_manifest
+from trustgate.oci.manifest import parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.model import (
     Action,
@@ -39,7 +23,7 @@ from trustgate.policy.model import (
     TagState,
 )
 from trustgate.policy.policy_set import PolicySet
-from trustgate.ports import Blobs, BlobStore, Manifests, Reports, StoredManifest
+from trustgate.ports import Manifests, Reports, StoredManifest
 
 MAX_CHILDREN = 256
 """Manifests of one index that are judged with it, nested ones included."""
@@ -54,13 +38,10 @@ NOT_ASKED = Unreachable("no rule asks for it")
 class Gatherer:
     """Evidence for one request. What can't be read becomes ``Unreachable``, never an exception."""
 
-    def __init__(
-        self, *, manifests: Manifests, blobs: Blobs, blob_store: BlobStore, reports: Reports
-    ) -> None:
+    def __init__(self, *, manifests: Manifests, reports: Reports, signatures: SignatureReader) -> None:
         self._manifests = manifests
-        self._blobs = blobs
-        self._blob_store = blob_store
         self._reports = reports
+        self.signatures = signatures
 
     def evidence(
         self,
@@ -73,7 +54,7 @@ class Gatherer:
     ) -> Evidence:
         """Everything that ``needs`` names, for the digest of ``request``."""
         look = _Look(self, request.repository, needs, policies, now)
-        subject = look.subject(request.digest, role, platform="", depth=0)
+        subject = look.subject(request.digest, role, platform="", depth=0, tag=request.tag)
         parents = look.parents(request.digest) if Need.SIGNATURES in needs else ()
         tag = self._tag_state(request) if Need.TAG in needs else NOT_ASKED
         return Evidence(subject=subject, parents=parents, tag=tag)
@@ -103,50 +84,14 @@ class Gatherer:
                 found.update(dict.fromkeys(self._manifests.tags_of(request.repository, digest)))
         return tuple(found)
 
-    def candidates(
-        self, repository: RepositoryName, subject: Digest
-    ) -> tuple[list[SignatureCandidate], list[SignatureFact]]:
-        """Signature candidates, oldest first, and a fact for each one whose bytes are gone."""
-        found: list[SignatureCandidate] = []
-        lost: list[SignatureFact] = []
-        for stored in self._signature_manifests(repository, subject):
-            manifest = parse_manifest(
-                stored.raw, content_type=stored.media_type, algorithm=stored.digest.algorithm
-            )
-            try:
-                contents = self._contents(repository, manifest)
-            except (BlobUnknown, SizeInvalid) as exc:
-                lost.append(_lost(stored, exc.message))
-                continue
-            found += _candidates(manifest, contents)
-        return found, lost
-
-    def _signature_manifests(self, repository: RepositoryName, subject: Digest) -> Iterable[StoredManifest]:
-        yield from self._manifests.referrers(
-            repository, subject, limit=MAX_SIGNATURE_CANDIDATES + 1, role=Role.SIGNATURE
-        )
-        tag = legacy_signature_tag(subject)
-        legacy = self._manifests.find(repository, tag) if tag else None
-        if legacy is not None and legacy.role is Role.SIGNATURE:
-            yield legacy
-
-    def _contents(self, repository: RepositoryName, manifest: Manifest) -> Mapping[Digest, bytes]:
-        contents: dict[Digest, bytes] = {}
-        for descriptor in signature_blobs(manifest):
-            blob = self._blobs.find(repository, descriptor.digest)
-            if blob is None:
-                raise BlobUnknown(f"{descriptor.digest.short} is not in the repository")
-            contents[descriptor.digest] = self._blob_store.read(blob.key, max_bytes=MAX_BUNDLE_BYTES)
-        return contents
-
     def reports_of(self, digest: Digest) -> tuple[ScanReport, ...]:
         return self._reports.find(digest)
 
-    def parents_of(self, repository: RepositoryName, digest: Digest) -> tuple[StoredManifest, ...]:
-        """Indexes of the repository that list ``digest`` as a child."""
+    def parents_of(self, repository: RepositoryName, digest: Digest) -> Iterator[StoredManifest]:
+        """Indexes of the repository that list ``digest``; one at a time, since each may have megabytes."""
         digests = self._manifests.containing(repository, digest, limit=MAX_PARENTS)
         stored = (self._manifests.find(repository, parent) for parent in digests)
-        return tuple(parent for parent in stored if parent is not None and parent.role is Role.INDEX)
+        return (parent for parent in stored if parent is not None and parent.role is Role.INDEX)
 
 
 class _Look:
@@ -167,14 +112,16 @@ class _Look:
         self._now = now
         self._budget = MAX_CHILDREN
 
-    def subject(self, digest: Digest, role: Role, *, platform: str, depth: int) -> SubjectEvidence:
+    def subject(
+        self, digest: Digest, role: Role, *, platform: str, depth: int, tag: Tag | None = None
+    ) -> SubjectEvidence:
         stored = self._stored(digest)
         children, complete = self._children(stored, depth) if stored and role is Role.INDEX else ((), True)
         return SubjectEvidence(
             digest=digest,
             role=role,
             media_type=stored.media_type if stored else "",
-            signatures=self._signatures(digest),
+            signatures=self._signatures(digest, stored, tag),
             scan=self._scan(digest, role),
             children=children,
             complete=complete,
@@ -211,37 +158,32 @@ class _Look:
         return tuple(seen.values())
 
     def _parents(self, child: Digest, seen: dict[Digest, SubjectEvidence]) -> list[Digest]:
+        fresh: list[Digest] = []
         try:
-            stored = self._gatherer.parents_of(self._repository, child)
+            for parent in self._gatherer.parents_of(self._repository, child):
+                if parent.digest not in seen and len(seen) < MAX_PARENTS:
+                    fresh.append(parent.digest)
+                    seen[parent.digest] = self._parent(parent)
         except StorageUnavailable:
-            return []  # a parent can only help: without it the answer is at most stricter
-        fresh = [parent for parent in stored if parent.digest not in seen][: MAX_PARENTS - len(seen)]
-        for parent in fresh:
-            seen[parent.digest] = SubjectEvidence(
-                digest=parent.digest,
-                role=Role.INDEX,
-                media_type=parent.media_type,
-                signatures=self._signatures(parent.digest),
-                scan=Absent("an index is judged by its children"),
-            )
-        return [parent.digest for parent in fresh]
+            return fresh  # a parent can only help: without it the answer is at most stricter
+        return fresh
 
-    def _signatures(self, digest: Digest) -> Signatures:
+    def _parent(self, parent: StoredManifest) -> SubjectEvidence:
+        return SubjectEvidence(
+            digest=parent.digest,
+            role=Role.INDEX,
+            media_type=parent.media_type,
+            signatures=self._signatures(parent.digest, parent, None),
+            scan=Absent("an index is judged by its children"),
+        )
+
+    def _signatures(self, digest: Digest, stored: StoredManifest | None, tag: Tag | None) -> Signatures:
         if Need.SIGNATURES not in self._needs:
             return NOT_ASKED
-        try:
-            candidates, lost = self._gatherer.candidates(self._repository, digest)
-        except StorageUnavailable as exc:
-            return Unreachable(exc.message)
-        if not candidates and not lost:
-            return Absent("no signature is attached to it")
-        judged = judge_all(
-            [one for kind in SignatureKind for one in _of(kind, candidates)[:MAX_SIGNATURE_CANDIDATES]],
-            subject=digest,
-            attestors=self._policies.attestors,
-            now=self._now,
+        subject = Subject(digest, stored.media_type if stored else "", len(stored.raw) if stored else 0)
+        return self._gatherer.signatures.signatures(
+            self._repository, subject, stored, tag, self._policies, self._now
         )
-        return Known((*judged, *lost, *_unjudged(candidates)))
 
     def _scan(self, digest: Digest, role: Role) -> Scan:
         if Need.SCAN not in self._needs:
@@ -253,30 +195,3 @@ class _Look:
         except StorageUnavailable as exc:
             return Unreachable(exc.message)
         return Known(reports[0]) if reports else Absent("it has not been scanned yet")
-
-
-def _candidates(manifest: Manifest, contents: Mapping[Digest, bytes]) -> tuple[SignatureCandidate, ...]:
-    if manifest.subject is not None:
-        return tuple(candidates_from_bundle_manifest(manifest, contents))
-    return tuple(candidates_from_legacy_manifest(manifest, contents))
-
-
-def _lost(stored: StoredManifest, why: str) -> SignatureFact:
-    kind = SignatureKind.COSIGN_BUNDLE if stored.subject else SignatureKind.COSIGN_LEGACY
-    return SignatureFact(kind=kind, evidence=stored.digest, outcome=Outcome.BROKEN, reason=why)
-
-
-def _of(kind: SignatureKind, candidates: list[SignatureCandidate]) -> list[SignatureCandidate]:
-    """Each shape has its own limit, so that a flood of one can't push out the other."""
-    return [candidate for candidate in candidates if candidate.kind is kind]
-
-
-def _unjudged(candidates: list[SignatureCandidate]) -> tuple[SignatureFact, ...]:
-    """Not judging some can only lose a yes: rules ask for signatures that are there, never for absence."""
-    facts: list[SignatureFact] = []
-    for kind in SignatureKind:
-        rest = _of(kind, candidates)[MAX_SIGNATURE_CANDIDATES:]
-        if rest:
-            reason = f"more than {MAX_SIGNATURE_CANDIDATES} candidates: {len(rest)} or more were not judged"
-            facts.append(SignatureFact(kind, rest[0].evidence, Outcome.NOT_UNDERSTOOD, reason))
-    return tuple(facts)

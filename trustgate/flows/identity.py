@@ -28,6 +28,10 @@ from trustgate.ports import Account, Accounts, Clock, Freshness, Permission, Pro
 MAX_REMEMBERED: Final = 10_000
 REMEMBERED_S: Final = 60.0
 MAX_HEADER_CHARACTERS: Final = 20 * 1024
+MAX_LOGIN_CHARACTERS: Final = 128
+FREE_ATTEMPTS_OF_SOURCE: Final = 100
+"""People's failed logins from one address, whatever names are tried; then one a second. Checking a password
+is slow on purpose, and whoever makes up names must not keep the machine busy with it."""
 ROBOT_LOGIN_PREFIX: Final = "robot$"
 
 
@@ -52,6 +56,7 @@ class Identity:
         self._service = service
         self._passwords = Passwords()
         self._throttle = Throttle(clock)
+        self._crowd = Throttle(clock, free_attempts=FREE_ATTEMPTS_OF_SOURCE, longest_wait_s=1.0)
         self._memory = _Memory()
 
     @property
@@ -77,10 +82,15 @@ class Identity:
 
     def log_in(self, name: str, secret: str, source: str) -> Actor:
         """Name and secret to an actor. Raises ``Unauthorized`` or ``TooManyAttempts``."""
+        name = name[:MAX_LOGIN_CHARACTERS]  # failed ones are remembered; no account has such a name
         self._throttle.check(name, source)
+        if _is_person(name):
+            self._crowd.check("", source)
         account = self._accounts.find(name)
         if not self._secret_fits(name, account, secret) or account is None or not self._in_force(account):
             self._throttle.failed(name, source)
+            if _is_person(name):
+                self._crowd.failed("", source)
             raise Unauthorized(
                 "wrong user name or password", hint="robots log in as robot$NAME with their secret"
             )
@@ -129,7 +139,7 @@ class Identity:
         )
 
     def _secret_fits(self, name: str, account: Account | None, secret: str) -> bool:
-        if name.startswith(ROBOT_LOGIN_PREFIX):
+        if not _is_person(name):
             if not looks_like_robot_secret(secret):
                 return False
             return account is not None and robot_matches(account.secret_hash, secret)
@@ -144,6 +154,10 @@ class Identity:
 
     def _revision(self) -> int:
         return self._freshness.vector("").accounts
+
+
+def _is_person(name: str) -> bool:
+    return not name.startswith(ROBOT_LOGIN_PREFIX)
 
 
 class _Memory:

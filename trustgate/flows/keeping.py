@@ -1,11 +1,11 @@
-"""Housekeeping beside the requests: idle uploads, and bytes that nothing names any more."""
+"""Housekeeping beside the requests: idle uploads, old judgements, and bytes that nothing names."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final
 
-from trustgate.ports import Blobs, BlobStore, Clock, Uploads
+from trustgate.ports import Blobs, BlobStore, Clock, Judgements, Uploads
 
 IDLE_UPLOAD: Final = timedelta(hours=24)
 MAX_A_ROUND: Final = 200
@@ -14,10 +14,19 @@ MAX_A_ROUND: Final = 200
 class Keeping:
     """Each round is small and may be repeated; a kill in the middle leaves work for the next one."""
 
-    def __init__(self, *, uploads: Uploads, blobs: Blobs, blob_store: BlobStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        uploads: Uploads,
+        blobs: Blobs,
+        blob_store: BlobStore,
+        judgements: Judgements,
+        clock: Clock,
+    ) -> None:
         self._uploads = uploads
         self._blobs = blobs
         self._blob_store = blob_store
+        self._judgements = judgements
         self._clock = clock
 
     def round(self) -> tuple[int, int]:
@@ -31,4 +40,5 @@ class Keeping:
             self._blob_store.delete(key)
         if keys:
             self._blobs.released(keys)
+        self._judgements.forget_old(now=self._clock.now())
         return len(idle), len(keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.model import Verdict
-from trustgate.ports import Blobs, BlobStore, Manifests, StoredBlob, StoredManifest
+from trustgate.ports import MAX_REFERRERS_BYTES, Blobs, BlobStore, Manifests, StoredBlob, StoredManifest
 
 MAX_REFERRERS = 1000
 """Referrers in one page of the answer."""
@@ -91,14 +92,19 @@ class PullFlow:
     ) -> ReferrersFound:
         """Those that point to ``subject`` and sort after ``after``, of one artifact type if it is given."""
         found = self._manifests.referrers(
-            repository, subject, limit=MAX_REFERRERS + 1, artifact_type=artifact_type, after=after
+            repository,
+            subject,
+            limit=MAX_REFERRERS + 1,
+            artifact_type=artifact_type,
+            after=after,
+            max_bytes=MAX_REFERRERS_BYTES,
         )
         page = found[:MAX_REFERRERS]
         allowed = self._gate.referrers(repository, page, actor)
         return ReferrersFound(
             descriptors=tuple(map(_descriptor, allowed)),
             withheld=len(page) - len(allowed),
-            next_after=page[-1].digest if len(found) > MAX_REFERRERS else "",
+            next_after=page[-1].digest if len(found) > MAX_REFERRERS or _is_full(page) else "",
         )
 
     def tags(self, repository: RepositoryName, *, after: str, limit: int) -> tuple[Tag, ...]:
@@ -110,6 +116,11 @@ class PullFlow:
 
     def repositories(self, *, after: str, limit: int) -> tuple[RepositoryName, ...]:
         return self._manifests.repositories(after=after, limit=limit)
+
+
+def _is_full(page: Sequence[StoredManifest]) -> bool:
+    """Whether the bytes ended the page, so that more may follow."""
+    return sum(len(stored.raw) for stored in page) >= MAX_REFERRERS_BYTES
 
 
 def _descriptor(stored: StoredManifest) -> Descriptor:

@@ -150,7 +150,7 @@ class PushFlow:
         jobs_for: JobsFor,
         sparse_indexes: bool,
         max_blob_bytes: int,
-        pushed: Callable[[], None],
+        pushed: Callable[[RepositoryName, Manifest, tuple[Tag, ...]], None],
     ) -> None:
         self._manifests = manifests
         self._blobs = blobs
@@ -260,9 +260,11 @@ class PushFlow:
         *,
         content_type: str,
         tags: tuple[Tag, ...] = (),
+        only_if: Mapping[Tag, Digest | None] | None = None,
     ) -> Pushed:
         """Store a manifest, by tag or by digest, with further ``tags``.
 
+        ``only_if`` says where tags must point until it is stored, ``None`` for a tag that must not exist.
         Raises ``ManifestInvalid``, ``DigestInvalid``, ``ManifestBlobUnknown``, ``Refused``, ``Conflict``.
         """
         manifest = _parsed(target, raw, content_type)
@@ -272,9 +274,10 @@ class PushFlow:
         role = role_of(manifest, self._signature_contents(repository, manifest))
         for attempts_left in reversed(range(MAX_MANIFEST_ATTEMPTS)):
             try:
-                return Pushed(manifest, names, self._judge_and_put(repository, manifest, role, names, actor))
+                admissions = self._judge_and_put(repository, manifest, role, names, actor, only_if or {})
+                return Pushed(manifest, names, admissions)
             except Conflict:
-                if not attempts_left:
+                if only_if or not attempts_left:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
@@ -285,9 +288,17 @@ class PushFlow:
         role: Role,
         names: tuple[Tag, ...],
         actor: Actor,
+        only_if: Mapping[Tag, Digest | None],
     ) -> tuple[Admission, ...]:
         """Raises ``Conflict`` when a tag moved between the judgement and the transaction."""
-        expected = {name: self._current(repository, name) for name in names}
+        current = {name: self._manifests.find(repository, name) for name in names}
+        expected = {name: stored.digest if stored else None for name, stored in current.items()}
+        if any(expected.get(name) != digest for name, digest in only_if.items()):
+            raise Conflict(
+                f"a tag of {repository} points elsewhere by now", hint="look again, then try again"
+            )
+        for name, stored in current.items():
+            self._gate.keep_signatures(repository, name, stored, manifest, role, actor)
         admissions = self._admit(repository, manifest.digest, actor, names, role)
         self._manifests.put(
             Push(
@@ -302,7 +313,7 @@ class PushFlow:
                 expected_tags=expected,
             )
         )
-        self._pushed()
+        self._pushed(repository, manifest, names)
         return admissions
 
     def _admit(
@@ -315,10 +326,6 @@ class PushFlow:
             self._gate.change(action, repository, digest, actor, tag=name, role=role)
             for action, name in questions
         )
-
-    def _current(self, repository: RepositoryName, name: Tag) -> Digest | None:
-        stored = self._manifests.find(repository, name)
-        return stored.digest if stored else None
 
     def _signature_contents(self, repository: RepositoryName, manifest: Manifest) -> Mapping[Digest, bytes]:
         """The few small blobs that tell a signature; one that is missing or larger makes it none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
@@ -15,7 +16,7 @@ from trustgate.errors import (
     StorageUnavailable,
     TrustgateError,
 )
-from trustgate.policy.document import PolicySet, load
+from trustgate.policy.document import NO_ROOTS, PolicySet, load
 from trustgate.ports import PolicyFiles, PolicyHistory, PolicySource
 
 log = logging.getLogger("trustgate.policy")
@@ -55,9 +56,16 @@ class PolicyStatus:
 class Reload:
     """Holds the set in force. ``current`` is swapped whole: a request keeps the set that it began with."""
 
-    def __init__(self, source: PolicySource, history: PolicyHistory) -> None:
+    def __init__(
+        self,
+        source: PolicySource,
+        history: PolicyHistory,
+        *,
+        known_roots: Mapping[str, bytes] = NO_ROOTS,
+    ) -> None:
         self._source = source
         self._history = history
+        self._known_roots = known_roots
         self._running = Lock()
         self._seen = ""
         """The revision that was dealt with, for better or worse: not fetched again."""
@@ -105,7 +113,7 @@ class Reload:
 
     def _load(self, files: PolicyFiles, now: datetime) -> None:
         try:
-            policies = load(files.files, revision=files.revision)
+            policies = load(files.files, revision=files.revision, known_roots=self._known_roots)
         except PolicyInvalid:
             self._seen = files.revision
             raise
@@ -136,7 +144,7 @@ class Reload:
         if last is None:
             return
         try:
-            policies = load(last.files, revision=last.revision)
+            policies = load(last.files, revision=last.revision, known_roots=self._known_roots)
         except PolicyInvalid as exc:
             raise failure or exc from exc
         self.current = policies

@@ -10,9 +10,12 @@ from typing import Any
 
 from trustgate.errors import InvalidInput, ManifestInvalid, NotFound
 from trustgate.evidence.attesting import Predicate, attestation
-from trustgate.evidence.cosign import COSIGN_SIGN_PREDICATE
-from trustgate.evidence.cosign_key import PrivateKey
+from trustgate.evidence.cosign_claim import COSIGN_SIGN_PREDICATE
+from trustgate.evidence.model import Subject
+from trustgate.evidence.notation.signing import Countersign, NotationSigner, ToSign, sign_envelope
+from trustgate.evidence.notation.signing import signature_artifact as notation_artifact
 from trustgate.evidence.shape import fallback_tag
+from trustgate.evidence.signature_bytes import PrivateKey
 from trustgate.evidence.signing import (
     SignatureArtifact,
     attestation_layer,
@@ -75,6 +78,35 @@ def sign_image_legacy(
     return Signed(found.digest, _store(source, artifact, tag), ".sig tag")
 
 
+def sign_image_notation(
+    source: ImageSource,
+    target: Tag | Digest,
+    signer: NotationSigner,
+    *,
+    media_type: str,
+    metadata: Mapping[str, str],
+    now: datetime,
+    expiry: datetime | None = None,
+    countersign: Countersign | None = None,
+) -> Signed:
+    """Sign as notation does: an envelope in JWS or COSE that refers to the image."""
+    found = _resolve(source, target)
+    subject = Subject(found.digest, found.media_type, len(found.raw))
+    envelope = sign_envelope(
+        ToSign(subject, now, expiry, metadata), signer, media_type, countersign=countersign
+    )
+    artifact = notation_artifact(subject, signer, media_type, envelope, now)
+    return _store_referrer(source, found.digest, artifact)
+
+
+def _store_referrer(source: ImageSource, subject: Digest, artifact: SignatureArtifact) -> Signed:
+    listed = source.has_referrers_api(subject)
+    signature = _store(source, artifact, None)
+    if not listed:
+        _append_fallback(source, subject, artifact, signature)
+    return Signed(subject, signature, "referrer" if listed else "fallback tag")
+
+
 def attest_image(
     source: ImageSource,
     target: Tag | Digest,
@@ -111,15 +143,12 @@ def _put_bundle(
     predicate_type: str,
     now: datetime,
 ) -> Signed:
-    listed = source.has_referrers_api(found.digest)
     made = sign_statement(by, statement, "bundle")
     envelope = dsse_document(statement, made.signature)
     bundle = bundle_of({"dsseEnvelope": envelope}, by.public_key, made.material)
-    artifact = bundle_artifact(found.descriptor, bundle, now, predicate_type)
-    signature = _store(source, artifact, None)
-    if not listed:
-        _append_fallback(source, found.digest, artifact, signature)
-    return Signed(found.digest, signature, "referrer" if listed else "fallback tag")
+    return _store_referrer(
+        source, found.digest, bundle_artifact(found.descriptor, bundle, now, predicate_type)
+    )
 
 
 def _signatory(by: PrivateKey | Signatory) -> Signatory:

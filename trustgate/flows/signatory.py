@@ -8,9 +8,8 @@ from typing import Literal
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustgate.errors import InvalidInput
-from trustgate.evidence.cosign_key import PrivateKey
 from trustgate.evidence.keys import PublicKey
-from trustgate.evidence.signature_bytes import sign
+from trustgate.evidence.signature_bytes import PrivateKey, sign
 from trustgate.evidence.signing import as_json, dsse_document, to_be_signed
 from trustgate.evidence.sigstore_signing.identity_token import IdentityToken
 from trustgate.evidence.sigstore_signing.material import CertificateChain, Material

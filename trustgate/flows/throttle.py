@@ -20,8 +20,12 @@ MAX_TRACKED: Final = 10_000
 class Throttle:
     """Counts failures by (account, source address). Even the right password waits its turn."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self, clock: Clock, *, free_attempts: int = FREE_ATTEMPTS, longest_wait_s: float = LONGEST_WAIT_S
+    ) -> None:
         self._clock = clock
+        self._free_attempts = free_attempts
+        self._longest_wait_s = longest_wait_s
         self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
         self._lock = Lock()
 
@@ -30,9 +34,9 @@ class Throttle:
         now = self._clock.monotonic()
         with self._lock:
             count, last = self._failures.get((account, source), (0, now))
-        if count < FREE_ATTEMPTS or now - last > FORGOTTEN_AFTER_S:
+        if count < self._free_attempts or now - last > FORGOTTEN_AFTER_S:
             return
-        wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(count - FREE_ATTEMPTS, 16))
+        wait = min(self._longest_wait_s, FIRST_WAIT_S * 2 ** min(count - self._free_attempts, 16))
         left = wait - (now - last)
         if left > 0:
             raise TooManyAttempts(

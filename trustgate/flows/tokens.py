@@ -55,8 +55,11 @@ class TokenClaims:
     expires_at: datetime
 
 
-def read_scopes(texts: Sequence[str]) -> tuple[Access, ...]:
-    """What a client asks for, as it asks. Raises ``InvalidInput``."""
+def read_scopes(texts: Sequence[str], *, own_hosts: frozenset[str] = frozenset()) -> tuple[Access, ...]:
+    """What a client asks for, as it asks. Raises ``InvalidInput``.
+
+    Notary's clients name a repository with its host: one of ``own_hosts`` is taken off.
+    """
     words = [word for text in texts for word in text.split()]
     if len(words) > MAX_SCOPES or any(len(word) > MAX_SCOPE_CHARACTERS for word in words):
         raise InvalidInput(
@@ -64,10 +67,19 @@ def read_scopes(texts: Sequence[str]) -> tuple[Access, ...]:
         )
     found = (_SCOPE.fullmatch(word) for word in words)
     return tuple(
-        Access(match["type"], match["name"], tuple(dict.fromkeys(filter(None, match["actions"].split(",")))))
+        Access(
+            match["type"],
+            _without_host(match["name"], own_hosts),
+            tuple(dict.fromkeys(filter(None, match["actions"].split(",")))),
+        )
         for match in found
         if match is not None
     )
+
+
+def _without_host(name: str, own_hosts: frozenset[str]) -> str:
+    host, slash, repository = name.partition("/")
+    return repository if slash and host in own_hosts else name
 
 
 def grant(asked: Iterable[Access], actor: Actor) -> tuple[Access, ...]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from trustgate.errors import DigestInvalid, InvalidInput, NotFound
-from trustgate.evidence.bundle import read_bundle
-from trustgate.evidence.cosign import COSIGN_SIGN_PREDICATE
+from trustgate.evidence.bundle import read_json
+from trustgate.evidence.cosign_claim import COSIGN_SIGN_PREDICATE
 from trustgate.evidence.dsse import Malformed, read_statement
 from trustgate.evidence.model import MAX_BUNDLE_BYTES
 from trustgate.evidence.shape import fallback_tag
@@ -164,7 +164,7 @@ def _predicate_type(source: ImageSource, layer: Descriptor) -> str:
     if layer.size > MAX_BUNDLE_BYTES:
         return f"a bundle of {layer.size} bytes"
     try:
-        bundle = read_bundle(source.blob(layer.digest, max_bytes=MAX_BUNDLE_BYTES))
+        bundle = read_json(source.blob(layer.digest, max_bytes=MAX_BUNDLE_BYTES))
         envelope = bundle.get("dsseEnvelope")
         if not isinstance(envelope, dict):
             return "a bundle without a statement"

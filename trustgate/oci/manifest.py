@@ -25,6 +25,19 @@ MAX_ANNOTATIONS = 1024
 MAX_SIZE = 2**63 - 1
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
 
+
+def _by_fold(*names: str) -> Mapping[str, str]:
+    return {name.casefold(): name for name in names}
+
+
+_MANIFEST_KEYS = _by_fold(
+    "schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "fsLayers", "subject",
+    "annotations",
+)  # fmt: skip
+_DESCRIPTOR_KEYS = _by_fold(
+    "mediaType", "artifactType", "digest", "size", "urls", "annotations", "data", "platform"
+)
+
 Kind = Literal["image", "index"]
 
 
@@ -143,7 +156,17 @@ def _document(raw: bytes) -> dict[str, Json]:
             f"the manifest has schemaVersion {version!r:.40}, expected 2",
             hint="Docker's schema 1 is not supported; push with a current client",
         )
+    _refuse_other_spellings(document, _MANIFEST_KEYS, "the manifest")
     return document
+
+
+def _refuse_other_spellings(fields: dict[str, Json], known: Mapping[str, str], where: str) -> None:
+    """Go reads ``Layers`` as ``layers``: what one client does not see is content to another
+    (CVE-2021-41190's class)."""
+    for key in fields:
+        meant = known.get(key.casefold(), key)
+        if key != meant:
+            raise ManifestInvalid(f"{where} has {key[:40]!r}, which some clients read as {meant!r}")
 
 
 def _media_type(document: dict[str, Json], content_type: str) -> str:
@@ -204,6 +227,7 @@ def _descriptors(document: dict[str, Json], key: str) -> tuple[Descriptor, ...]:
 def _descriptor(item: Json, where: str) -> Descriptor:
     if not isinstance(item, dict):
         raise ManifestInvalid(f"{where} is not an object")
+    _refuse_other_spellings(item, _DESCRIPTOR_KEYS, where)
     digest = _text(item, "digest", where)
     size = item.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_SIZE:

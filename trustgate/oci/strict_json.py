@@ -23,11 +23,12 @@ class JsonRefused(ValueError):
     """The bytes are not one unambiguous JSON document. The message says why."""
 
 
-def loads(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
+def loads(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH, fold_case: bool = True) -> Json:
     """Read ``raw`` strictly.
 
     Refuses: more than ``max_bytes``, bytes that are not UTF-8, a byte order mark, NaN and infinities,
-    keys that appear twice in an object (also when they differ in case only), deep nesting.
+    keys that appear twice in an object (also when they differ in case only, unless ``fold_case`` is off
+    because keys are names: then the caller sees to the case of its fields), deep nesting.
     Raises ``JsonRefused``.
     """
     if len(raw) > max_bytes:
@@ -39,7 +40,10 @@ def loads(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
     _check_depth(text, max_depth)
     try:
         value: Json = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer
+            text,
+            object_pairs_hook=_object if fold_case else _object_as_spelled,
+            parse_constant=_refuse_constant,
+            parse_int=_integer,
         )
     except json.JSONDecodeError as exc:
         raise JsonRefused(f"is not JSON: {exc.msg} at byte {exc.pos}") from exc
@@ -56,6 +60,13 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
             if key.casefold() in seen:
                 raise JsonRefused(f"has the key {key[:40]!r} twice in one object")
             seen.add(key.casefold())
+    return result
+
+
+def _object_as_spelled(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise JsonRefused("has a key twice in one object")
     return result
 
 

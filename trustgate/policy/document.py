@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from trustgate.policy.attestors import build_attestors
 from trustgate.policy.building import build_no_match, build_policy
@@ -25,13 +27,18 @@ from trustgate.policy.reading import Document, read
 from trustgate.policy.rules import Exemption, NoMatch, Rule
 from trustgate.policy.schema import PolicyDocument, RootDocument
 from trustgate.policy.scopes import Site, build_exemption
+from trustgate.policy.trust_schema import TrustStoreDocument
 
 __all__ = ["PolicySet", "load"]
+NO_ROOTS: Final[Mapping[str, bytes]] = {}
 
 
-def load(files: Mapping[str, bytes], *, revision: str) -> PolicySet:
+def load(
+    files: Mapping[str, bytes], *, revision: str, known_roots: Mapping[str, bytes] = NO_ROOTS
+) -> PolicySet:
     """Read a whole set. ``files`` maps paths with ``/`` to bytes; ``tests/`` is never read.
 
+    ``known_roots`` are trusted roots that a trust store may name without defining them.
     Raises ``PolicyInvalid`` with all problems. The format is described in ``policies/README.md``.
     """
     problems = Problems()
@@ -43,7 +50,7 @@ def load(files: Mapping[str, bytes], *, revision: str) -> PolicySet:
             documents += read(path, files[path], problems)
         else:
             _check_place(path, files[path], problems)
-    built = _build(documents, files, revision, problems)
+    built = _build(documents, files, revision, problems, known_roots)
     problems.raise_any()
     if built is None:  # without a root there is a problem, see _root
         raise AssertionError("a set without problems has a root")
@@ -80,9 +87,13 @@ def _check_place(path: str, raw: bytes, problems: Problems) -> None:
 
 
 def _build(
-    documents: list[Document], files: Mapping[str, bytes], revision: str, problems: Problems
+    documents: list[Document],
+    files: Mapping[str, bytes],
+    revision: str,
+    problems: Problems,
+    known_roots: Mapping[str, bytes],
 ) -> PolicySet | None:
-    attestors = build_attestors(documents, files, problems)
+    attestors = build_attestors(documents, files, problems, known_roots=known_roots)
     site = _root(documents, files, problems)
     on_error = "deny"
     no_match: NoMatch | None = None
@@ -99,7 +110,30 @@ def _build(
         rules += build_policy(policy, here, attestors, on_error=on_error)
     if no_match is None:
         return None
-    return PolicySet(revision, tuple(attestors.values()), tuple(rules), exemptions, no_match)
+    return PolicySet(
+        revision,
+        _trust_revision(documents, {**files, **_as_files(known_roots)}),
+        tuple(attestors.values()),
+        tuple(rules),
+        exemptions,
+        no_match,
+    )
+
+
+def _as_files(known_roots: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Under names that no file of a set has: a release with another root is another trust store."""
+    return {f"{TRUST_FOLDER}//{name}": raw for name, raw in known_roots.items()}
+
+
+def _trust_revision(documents: list[Document], files: Mapping[str, bytes]) -> str:
+    """Over the whole folder, and over every other file in which a trust store stands."""
+    stores = {one.path for one in documents if isinstance(one.model, TrustStoreDocument)}
+    running = hashlib.sha256()
+    for path in sorted(files):
+        if path.startswith(TRUST_FOLDER) or path in stores:
+            for part in (path.encode(), files[path]):
+                running.update(len(part).to_bytes(8, "big") + part)
+    return running.hexdigest()
 
 
 def _policies(documents: list[Document], problems: Problems) -> Iterable[tuple[PolicyDocument, Site]]:

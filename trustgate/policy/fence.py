@@ -29,5 +29,10 @@ def unreachable_blob(request: Request, *, policy_revision: str, now: datetime) -
         results=(result,),
         at=now,
         valid_until=None,
-        cacheable=False,
+        cacheable=True,
     )
+
+
+def is_unreachable(verdict: Verdict) -> bool:
+    """Whether it is this refusal: time can't turn it, only a push can."""
+    return any(result.rule == RULE for result in verdict.results)

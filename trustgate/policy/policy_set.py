@@ -15,6 +15,8 @@ class PolicySet:
     """Everything that ``evaluate`` reads of the policy files."""
 
     revision: str
+    trust_revision: str
+    """SHA-256 over the files of the trust store, hex: judgements of signatures rest on these alone."""
     attestors: tuple[Attestor, ...]
     rules: tuple[Rule, ...]
     exemptions: tuple[Exemption, ...]

@@ -8,17 +8,10 @@ from typing import Final, TypeAlias
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from trustgate.policy.kinds import KINDS, LATER_KINDS
 from trustgate.policy.problems import Code, Problems, did_you_mean
-from trustgate.policy.schema import (
-    API_VERSION,
-    KINDS,
-    LATER_KINDS,
-    NOT_SUPPORTED,
-    WRONG_VALUE,
-    Strict,
-    TrustStoreDocument,
-    kind_of,
-)
+from trustgate.policy.schema import API_VERSION, NOT_SUPPORTED, WRONG_VALUE, Strict, kind_of
+from trustgate.policy.trust_schema import TrustStoreDocument
 from trustgate.policy.yaml_nodes import Mapping, Node, Place, Scalar, Sequence, YamlRefused, documents
 
 Loc: TypeAlias = tuple[str | int, ...]

@@ -41,32 +41,33 @@ def _scalar(value: object, expected: str) -> Scalar:
             NOT_SUPPORTED, "a regex item is not supported by this version; write a glob"
         )
     if not isinstance(value, Scalar) or value.is_null:
-        raise _wrong(f"expected {expected}, found {kind_of(value)}")
+        raise wrong(f"expected {expected}, found {kind_of(value)}")
     return value
 
 
-def _wrong(message: str) -> PydanticCustomError:
+def wrong(message: str) -> PydanticCustomError:
+    """The error of a value that does not fit, for validators."""
     return PydanticCustomError(WRONG_VALUE, "{why}", {"why": message})
 
 
 def _text(value: object) -> str:
     text = _scalar(value, "a text").text
     if not text.strip():
-        raise _wrong("expected a text, found an empty one")
+        raise wrong("expected a text, found an empty one")
     return text
 
 
 def _flag(value: object) -> bool:
     scalar = _scalar(value, "true or false")
     if not scalar.plain or scalar.text not in ("true", "false"):
-        raise _wrong(f"expected true or false, found {scalar.text[:60]!r}")
+        raise wrong(f"expected true or false, found {scalar.text[:60]!r}")
     return scalar.text == "true"
 
 
 def _count(value: object) -> int:
     scalar = _scalar(value, "a whole number")
     if not scalar.plain or not scalar.text.isascii() or not scalar.text.isdigit() or len(scalar.text) > 4:
-        raise _wrong(f"expected a whole number from 1 to 9999, found {scalar.text[:60]!r}")
+        raise wrong(f"expected a whole number from 1 to 9999, found {scalar.text[:60]!r}")
     return int(scalar.text)
 
 
@@ -78,20 +79,20 @@ def _moment(value: object) -> datetime:
             return datetime.combine(date.fromisoformat(text), time(), UTC)
         moment = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise _wrong(f"{text[:60]!r} is no date (2027-01-31) and no moment (2027-01-31T12:00:00Z)") from exc
+        raise wrong(f"{text[:60]!r} is no date (2027-01-31) and no moment (2027-01-31T12:00:00Z)") from exc
     if moment.tzinfo is None:
-        raise _wrong(f"{text[:60]!r} has no time zone; end it with Z or +01:00")
+        raise wrong(f"{text[:60]!r} has no time zone; end it with Z or +01:00")
     try:
         return moment.astimezone(UTC)
     except OverflowError as exc:
-        raise _wrong(f"{text[:60]!r} is out of range") from exc
+        raise wrong(f"{text[:60]!r} is out of range") from exc
 
 
 def _span(value: object) -> timedelta:
     scalar = _scalar(value, "a time span like 90d or 12h")
     found = _SPAN.fullmatch(scalar.text)
     if found is None or not int(found[1]):
-        raise _wrong(f"expected a time span like 90d or 12h, found {scalar.text[:60]!r}")
+        raise wrong(f"expected a time span like 90d or 12h, found {scalar.text[:60]!r}")
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
@@ -104,7 +105,7 @@ def word(*known: str, later: tuple[str, ...] = ()) -> BeforeValidator:
         if text in later:
             raise PydanticCustomError(NOT_SUPPORTED, f"{text} is not supported by this version; use {choice}")
         if text not in known:
-            raise _wrong(f"expected one of {choice}, found {text[:60]!r}")
+            raise wrong(f"expected one of {choice}, found {text[:60]!r}")
         return text
 
     return BeforeValidator(read)
@@ -277,29 +278,6 @@ class PolicyDocument(Strict):
     parts = {"metadata": Metadata, "scope": Scope, "rules": Rule}
 
 
-class AttestorEntry(Strict):
-    type: Annotated[
-        Literal["cosign-key"],
-        word("cosign-key", later=("keyless", "notation", "notary-v1", "gpg", "tuf", "x509", "kms")),
-    ]
-    key: Text
-    algorithm: Annotated[Literal["ed25519ph"] | None, word("ed25519ph")] = None
-    not_before: Moment | None = None
-    not_after: Moment | None = None
-    later = frozenset(
-        {"kms", "purposes", "issuer", "identity", "certificateClaims", "trustRoot", "trustStores", "level",
-         "trustedIdentities", "override", "server", "rootKey", "delegations", "keyring", "fingerprints"}
-    )  # fmt: skip
-
-
-class TrustStoreDocument(Strict):
-    api_version: Text
-    kind: Text
-    attestors: Annotated[dict[str, AttestorEntry], Field(min_length=1, max_length=MAX_LIST)]
-    later = frozenset({"trustRoots"})
-    parts = {"attestors": {"*": AttestorEntry}}
-
-
 class NoMatch(Strict):
     """What happens where no policy speaks; all three have to be written down."""
 
@@ -333,11 +311,3 @@ class RootDocument(Strict):
     exempt: Annotated[list[Exempt], Field(max_length=MAX_LIST)] = []
     later = frozenset({"projects", "exceptionsLimits", "breakGlass", "requires", "signers", "delegation"})
     parts = {"defaults": Defaults, "exempt": Exempt}
-
-
-KINDS: Final[dict[str, type[Strict]]] = {
-    "Root": RootDocument,
-    "TrustStore": TrustStoreDocument,
-    "Policy": PolicyDocument,
-}
-LATER_KINDS: Final = frozenset({"Exceptions"})

@@ -6,6 +6,7 @@ A method that changes something has changed all of it durably when it returns, o
 """
 
 from trustgate.ports.doors import (
+    MAX_REFERRERS_BYTES,
     Accounts,
     Blobs,
     BlobStore,
@@ -14,6 +15,7 @@ from trustgate.ports.doors import (
     Decisions,
     Freshness,
     Jobs,
+    Judgements,
     Manifests,
     PolicyHistory,
     PolicySource,
@@ -23,6 +25,17 @@ from trustgate.ports.doors import (
     Uploads,
 )
 from trustgate.ports.images import FoundManifest, ImageSource
+from trustgate.ports.openpgp import OpenPgp, OpenPgpSigner
+from trustgate.ports.revocation import RevocationSource
+from trustgate.ports.trust import (
+    Publication,
+    ServerRole,
+    StoredMetadata,
+    TrustChange,
+    TrustFiles,
+    TrustKey,
+    TrustKeys,
+)
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -44,6 +57,7 @@ from trustgate.ports.values import (
 )
 
 __all__ = [
+    "MAX_REFERRERS_BYTES",
     "Account",
     "Accounts",
     "BlobStore",
@@ -59,22 +73,33 @@ __all__ = [
     "ImageSource",
     "Job",
     "Jobs",
+    "Judgements",
     "Manifests",
     "NewJob",
+    "OpenPgp",
+    "OpenPgpSigner",
     "Permission",
     "PolicyFiles",
     "PolicyHistory",
     "PolicySource",
     "Project",
     "Projects",
+    "Publication",
     "Push",
     "Reports",
     "Revisions",
+    "RevocationSource",
+    "ServerRole",
     "SigningKey",
     "SigningKeys",
     "StorageKey",
     "StoredBlob",
     "StoredManifest",
+    "StoredMetadata",
+    "TrustChange",
+    "TrustFiles",
+    "TrustKey",
+    "TrustKeys",
     "Upload",
     "UploadId",
     "Uploads",

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
-from trustgate.evidence.model import Role
+from trustgate.evidence.model import Role, SignatureFact
 from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
@@ -29,6 +29,9 @@ from trustgate.ports.values import (
     Upload,
     UploadId,
 )
+
+MAX_REFERRERS_BYTES: Final = 4 * 1024 * 1024
+"""Of manifests that are read at once: whoever may push decides how large each is."""
 
 # --- time ----------------------------------------------------------------------------------------
 
@@ -163,10 +166,12 @@ class Manifests(Protocol):
         role: Role | None = None,
         artifact_type: str = "",
         after: str | None = None,
+        max_bytes: int = MAX_REFERRERS_BYTES,
     ) -> tuple[StoredManifest, ...]:
         """Manifests whose ``subject`` is that digest; at most ``limit``, of one role or type if given.
 
-        Oldest first; with ``after``, in the order of their digests, those that sort after it.
+        Oldest first; with ``after``, in the order of their digests, those that sort after it. The one that
+        brings their bytes to ``max_bytes`` is the last.
         """
         ...
 
@@ -254,6 +259,24 @@ class Reports(Protocol):
 
     def subjects(self, *, limit: int, after: str) -> tuple[tuple[RepositoryName, Digest], ...]:
         """Every image that can be scanned, ordered by digest: for scanning all again."""
+        ...
+
+
+class Judgements(Protocol):
+    """What judges found in the signatures of a digest, so that a pull only evaluates it.
+
+    A memory and no authority: losing all of it costs time. The key names everything that a judgement rests
+    on but the time, so nothing has to be invalidated.
+    """
+
+    def find(self, key: str, *, now: datetime) -> tuple[SignatureFact, ...] | None:
+        """The facts, unless one of them could have turned by ``now`` or was found after it."""
+        ...
+
+    def save(self, key: str, facts: tuple[SignatureFact, ...], *, now: datetime) -> None: ...
+
+    def forget_old(self, *, now: datetime) -> int:
+        """Drop what time has ended. Returns how many."""
         ...
 
 

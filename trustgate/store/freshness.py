@@ -7,6 +7,7 @@ change is done finds every answer from before it stale.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from threading import Lock
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -25,6 +26,8 @@ class SqlFreshness:
     def __init__(self, database: Database) -> None:
         self._named = database.write(_load_named)
         self._repositories = database.read(_load_repositories)
+        self._counting = Lock()
+        """Two changes that are counted at once must not bring back a vector that was seen before."""
 
     def vector(self, repository: str) -> Revisions:
         """From memory, no look at the database."""
@@ -37,12 +40,14 @@ class SqlFreshness:
 
     def named_changed(self, name: str) -> None:
         """After the commit."""
-        self._named = {**self._named, name: self._named[name] + 1}
+        with self._counting:
+            self._named = {**self._named, name: self._named[name] + 1}
 
     def repositories_changed(self, names: Iterable[str]) -> None:
         """After the commit."""
-        for name in names:
-            self._repositories[name] = self._repositories.get(name, _UNKNOWN_REPOSITORY) + 1
+        with self._counting:
+            for name in names:
+                self._repositories[name] = self._repositories.get(name, _UNKNOWN_REPOSITORY) + 1
 
 
 def bump_named(connection: Connection, name: str) -> None:

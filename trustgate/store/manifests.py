@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, CursorResult, Select, bindparam, delete, insert, select, update
 
 from trustgate.errors import Conflict, ManifestBlobUnknown, ManifestInvalid
 from trustgate.evidence.model import Role
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.ports import Push, StoredManifest
+from trustgate.ports import MAX_REFERRERS_BYTES, Push, StoredManifest
 from trustgate.store import tables
 from trustgate.store.database import Database
 from trustgate.store.freshness import SqlFreshness, bump_repository
@@ -120,6 +121,7 @@ class SqlManifests:
         role: Role | None = None,
         artifact_type: str = "",
         after: str | None = None,
+        max_bytes: int = MAX_REFERRERS_BYTES,
     ) -> tuple[StoredManifest, ...]:
         statement = _STORED.where(_manifest.c.subject == str(subject)).limit(limit)
         if role is not None:
@@ -131,7 +133,9 @@ class SqlManifests:
         else:
             statement = statement.where(_manifest.c.digest > after).order_by(_manifest.c.digest)
         values = {"repository": str(repository)}
-        rows = self._database.read(lambda connection: connection.execute(statement, values).all())
+        rows = self._database.read(
+            lambda connection: _up_to(connection.execute(statement, values), max_bytes)
+        )
         return tuple(_stored(repository, row) for row in rows)
 
     def containing(self, repository: RepositoryName, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
@@ -149,6 +153,19 @@ class SqlManifests:
 
     def _scalars(self, statement: Select[Any]) -> list[str]:
         return self._database.read(lambda connection: list(connection.execute(statement).scalars()))
+
+
+def _up_to(rows: CursorResult[Any], max_bytes: int) -> list[Any]:
+    """Rows until their bodies have ``max_bytes``; those beyond are never read."""
+    found: list[Any] = []
+    size = 0
+    with closing(rows):
+        for row in rows:
+            found.append(row)
+            size += len(row.body)
+            if size >= max_bytes:
+                break
+    return found
 
 
 def _stored(repository: RepositoryName, row: Any) -> StoredManifest:

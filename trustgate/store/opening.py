@@ -17,10 +17,13 @@ from trustgate.store.database import Database
 from trustgate.store.decisions import SqlDecisions
 from trustgate.store.freshness import SqlFreshness
 from trustgate.store.jobs import SqlJobs
+from trustgate.store.judgements import SqlJudgements
 from trustgate.store.manifests import SqlManifests
 from trustgate.store.migrations import migrate
+from trustgate.store.notary import SqlTrustFiles, SqlTrustKeys
 from trustgate.store.policy_history import SqlPolicyHistory
 from trustgate.store.reports import SqlReports
+from trustgate.store.sealing import Sealer
 from trustgate.store.uploads import SqlUploads
 
 DATABASE_FILE = "trustgate.sqlite"
@@ -35,12 +38,15 @@ class Store:
     blobs: SqlBlobs
     uploads: SqlUploads
     reports: SqlReports
+    judgements: SqlJudgements
     jobs: SqlJobs
     decisions: SqlDecisions
     policy_history: SqlPolicyHistory
     accounts: SqlAccounts
     projects: SqlProjects
     signing_keys: SqlSigningKeys
+    trust_files: SqlTrustFiles
+    trust_keys: SqlTrustKeys
     freshness: SqlFreshness
     blob_store: LocalBlobStore
     check: Callable[[], None]
@@ -59,6 +65,7 @@ def open_store(directory: Path, clock: Clock) -> Store:
         blob_store = LocalBlobStore(directory)
         database = Database(directory / DATABASE_FILE)
         migrate(database)
+        sealer = Sealer(directory)
     except BaseException:
         os.close(lock)
         raise
@@ -81,12 +88,15 @@ def open_store(directory: Path, clock: Clock) -> Store:
         blobs=SqlBlobs(database, freshness, clock),
         uploads=SqlUploads(database, freshness, clock),
         reports=SqlReports(database, freshness, clock),
+        judgements=SqlJudgements(database),
         jobs=SqlJobs(database),
         decisions=SqlDecisions(database),
         policy_history=SqlPolicyHistory(database, freshness),
         accounts=SqlAccounts(database, freshness),
         projects=SqlProjects(database, freshness),
         signing_keys=SqlSigningKeys(database, freshness),
+        trust_files=SqlTrustFiles(database, freshness),
+        trust_keys=SqlTrustKeys(database, sealer),
         freshness=freshness,
         blob_store=blob_store,
         check=check,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -189,12 +189,72 @@ class SigningKeyRow(SQLModel, table=True):
     retired_at: float | None = None
 
 
+class JudgementRow(SQLModel, table=True):
+    """Facts about the signatures of a digest, under the hash of what they rest on."""
+
+    __tablename__ = "judgement"
+    __table_args__ = (Index("ix_judgement_end", "valid_until"),)
+    key: str = Field(primary_key=True)
+    made_at: float
+    valid_until: float
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class RevisionRow(SQLModel, table=True):
     """Counters that a cached answer depends on: ``policy`` and ``accounts``."""
 
     __tablename__ = "revision"
     name: str = Field(primary_key=True)
     value: int
+
+
+class NotaryFileRow(SQLModel, table=True):
+    """A Notary v1 metadata file; of each role, at most one version is ``current``."""
+
+    __tablename__ = "notary_file"
+    gun: str = Field(primary_key=True)
+    role: str = Field(primary_key=True)
+    version: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    repository: str = Field(index=True)
+    current: bool
+    sha256: str
+    sha384: str
+    sha512: str
+    stored_at: float
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class NotaryKeyRow(SQLModel, table=True):
+    """A key that the server signs snapshots or timestamps with, sealed."""
+
+    __tablename__ = "notary_key"
+    id: int | None = Field(default=None, primary_key=True)
+    gun: str = Field(index=True)
+    role: str
+    key_id: str
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: float
+
+
+class NotaryFloorRow(SQLModel, table=True):
+    """The highest version of a role that was ever published under a root key."""
+
+    __tablename__ = "notary_floor"
+    gun: str = Field(primary_key=True)
+    root_key_id: str = Field(primary_key=True)
+    role: str = Field(primary_key=True)
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class NotaryChangeRow(SQLModel, table=True):
+    __tablename__ = "notary_change"
+    __table_args__ = (Index("ix_notary_change_gun", "gun", "id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    gun: str
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    sha256: str
+    category: str
+    at: float
 
 
 def _table(model: type[SQLModel]) -> Table:
@@ -218,4 +278,9 @@ policy_files = _table(PolicyFilesRow)
 account = _table(AccountRow)
 project = _table(ProjectRow)
 signing_key = _table(SigningKeyRow)
+judgement = _table(JudgementRow)
 revision = _table(RevisionRow)
+notary_file = _table(NotaryFileRow)
+notary_key = _table(NotaryKeyRow)
+notary_floor = _table(NotaryFloorRow)
+notary_change = _table(NotaryChangeRow)

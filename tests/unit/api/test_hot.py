@@ -126,6 +126,7 @@ def test_pulls_are_remembered_and_counted(rig: Rig, path: str, method: str) -> N
         {"path": BLOB, "headers": {b"authorization": b"a", b"range": b"bytes=0-1"}},
         {"path": MANIFEST, "headers": {b"authorization": b"a", b"if-none-match": b"*"}},
         {"path": MANIFEST, "headers": ((b"authorization", b"a"), (b"authorization", b"b"))},
+        {"path": MANIFEST, "headers": ((b"authorization", b""), (b"authorization", b"b"))},
     ],
 )
 def test_everything_else_is_not(rig: Rig, asked: dict[str, Any]) -> None:
@@ -228,6 +229,8 @@ def test_memory_is_bounded_by_number_and_by_bytes(rig: Rig, monkeypatch: pytest.
     for number in range(10):
         rig.ask(f"/v2/shop/web/manifests/{number}")
     assert len(rig.path._entries) == 3
-    monkeypatch.setattr(hot, "MAX_TOTAL_BYTES", 9)
-    rig.ask("/v2/shop/web/manifests/last")
-    assert (len(rig.path._entries), rig.path._bytes) == (2, 8)
+    each = 4 + len("/v2/shop/web/manifests/9") + len("a")
+    assert rig.path._bytes == 3 * each
+    monkeypatch.setattr(hot, "MAX_TOTAL_BYTES", 3 * each - 1)
+    rig.ask("/v2/shop/web/manifests/x")
+    assert (len(rig.path._entries), rig.path._bytes) == (2, 2 * each)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import json
+import lzma
+import tarfile
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
+import cbor2
 import pytest
 
 from tests import signing_world as world
+from tests.images import tar
+from trustgate.evidence.archive import opens_as_layer
 from trustgate.evidence.cosign import candidates_from_bundle_manifest, candidates_from_legacy_manifest
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role, SignatureKind
+from trustgate.evidence.notation.attributes import PAYLOAD_TYPE
+from trustgate.evidence.notation.manifest import NOTARY_SIGNATURE
 from trustgate.evidence.shape import (
     MAX_SIGNATURE_LAYERS,
+    MAX_SIGNATURE_MANIFEST_BYTES,
     fallback_tag,
     is_referrers_tag,
     legacy_signature_tag,
     role_of,
     signature_blobs,
 )
+from trustgate.evidence.simple_signing import read_simple_signing
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 
@@ -174,6 +187,115 @@ def test_the_config_must_be_an_image_configuration(raw: bytes) -> None:
     made = world.legacy_manifest(LAYER)
     made.document["config"] = made.add(media.OCI_CONFIG, raw)
     assert role(made) is Role.IMAGE
+
+
+def test_a_signatures_manifest_is_small() -> None:
+    """Many of them are read for one digest, and whoever may push decides how large they are."""
+    for made in (world.bundle_manifest(SUBJECT, BUNDLE), world.legacy_manifest(LAYER)):
+        made.document["annotations"] = {"x": "y" * (MAX_SIGNATURE_MANIFEST_BYTES - 2000)}
+        assert role(made) is Role.SIGNATURE
+        made.document["annotations"] = {"x": "y" * MAX_SIGNATURE_MANIFEST_BYTES}
+        assert signature_blobs(made.manifest) == ()
+        assert role_of(made.manifest, made.blobs) is not Role.SIGNATURE
+
+
+# --- one file, two readers -----------------------------------------------------------------------
+
+
+def tar_header(start: bytes, size: int) -> bytes:
+    """A header of printable characters only, as the first 512 bytes of a JSON string."""
+    name = start.ljust(100, b"a")
+    before = name + b"0000644 " + b"0000000 " * 2 + b"%011o " % size + b"%011o " % 0
+    after = b"0" + b"a" * 172 + b"0000000 " * 2 + b"a" * 167
+    return before + b"%06o  " % (sum(before) + 8 * 32 + sum(after)) + after
+
+
+def both(start: bytes, document: bytes) -> bytes:
+    """A JSON document that is a tar archive of one file too; ``start`` opens a string that it closes."""
+    body = b"some text" + document
+    body += b" " * (-len(body) % 512)
+    return tar_header(start, len(body)) + body
+
+
+def unpacks(raw: bytes) -> bool:
+    with tarfile.open(fileobj=BytesIO(raw)) as archive:
+        return archive.getmembers()[0].size > 0
+
+
+def test_a_signature_that_opens_as_a_layer_is_an_image() -> None:
+    """JSON and tar at once: podman would unpack it, whatever its media type says."""
+    payload = both(b'{"x":"', b'",' + world.simple_signing(SUBJECT.digest)[1:])
+    assert unpacks(payload)
+    assert read_simple_signing(payload)
+    made = world.legacy_manifest(LAYER, world.legacy_candidate(SUBJECT.digest, ALICE, payload=payload))
+    assert role(made) is Role.IMAGE
+
+
+def test_a_bundle_that_opens_as_a_layer_is_an_artifact() -> None:
+    kind = media.SIGSTORE_BUNDLE_V03.encode()
+    payload = both(b'{"mediaType":"%s' % kind, b'",' + BUNDLE[1:].replace(b'"mediaType"', b'"messageType"'))
+    assert unpacks(payload)
+    assert role(world.bundle_manifest(SUBJECT, payload)) is Role.ARTIFACT
+
+
+def notation(filler: bytes) -> bytes:
+    """A COSE envelope with ``filler`` from its twelfth byte on, in an attribute that means nothing."""
+    scheme = "io.cncf.notary.signingScheme"
+    header: dict[int | str, Any] = {"x": filler, 1: -7, 2: [scheme], scheme: "notary.x509"}
+    header |= {3: PAYLOAD_TYPE, "io.cncf.notary.signingTime": cbor2.CBORTag(1, 1_700_000_000)}
+    target = {"mediaType": SUBJECT.media_type, "digest": str(SUBJECT.digest), "size": SUBJECT.size}
+    payload = json.dumps({"targetArtifact": target}).encode()
+    unsigned = {33: [b"a certificate"]}
+    return cbor2.dumps(cbor2.CBORTag(18, [cbor2.dumps(header), unsigned, payload, b"a signature"]))
+
+
+def notation_manifest(envelope: bytes) -> world.Artifact:
+    made = world.image()
+    config = made.add(media.OCI_EMPTY, media.EMPTY_JSON)
+    layers = [made.add("application/cose", envelope)]
+    made.document |= {"artifactType": NOTARY_SIGNATURE, "config": config, "layers": layers}
+    made.document["subject"] = SUBJECT.as_json()
+    return made
+
+
+def test_a_notation_envelope_that_opens_as_a_layer_is_an_artifact() -> None:
+    """CBOR has room for any bytes: a whole program would fit."""
+    plain = notation(bytes(4096))
+    assert role(notation_manifest(plain)) is Role.SIGNATURE
+    missing = -len(plain) % 512
+    plain = notation(bytes(4096 + missing))
+    header = tar_header(plain[:11], len(plain) - 512)
+    payload = notation(header[11:].ljust(4096 + missing, b"\x7f"))
+    assert len(payload) == len(plain)
+    assert unpacks(payload)
+    assert role(notation_manifest(payload)) is Role.ARTIFACT
+
+
+@pytest.mark.parametrize("style", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("name", ["etc/passwd", "caf\u00e9", "x/" * 60 + "y"])
+def test_archives_open_as_layers(style: int, name: str) -> None:
+    raw = tar({name: b"content"}, style=style)
+    assert opens_as_layer(raw)
+    assert not opens_as_layer(raw[:511])
+    assert opens_as_layer(gzip.compress(raw))
+    assert opens_as_layer(lzma.compress(raw))
+    assert opens_as_layer(bz2.compress(raw))
+    assert opens_as_layer(b"\x53\x2a\x4d\x18 a zstd frame to be skipped, and then the layer")
+    assert not opens_as_layer(b"{" + raw)
+
+
+def test_an_old_writers_checksum_counts_too() -> None:
+    """It summed signed characters; some readers accept that."""
+    raw = bytearray(tar({"caf\u00e9": b"x"}, style=tarfile.GNU_FORMAT)[:512])
+    assert max(raw) > 127
+    raw[148:156] = b" " * 8
+    raw[148:156] = b"%06o\0 " % sum(byte - 256 if byte > 127 else byte for byte in raw)
+    assert opens_as_layer(bytes(raw))
+
+
+def test_signatures_do_not_open_as_layers() -> None:
+    for raw in (BUNDLE, LAYER.payload, BUNDLE.ljust(4096), b"", b"{}", bytes(512)):
+        assert not opens_as_layer(raw)
 
 
 def test_candidates_carry_what_is_judged() -> None:

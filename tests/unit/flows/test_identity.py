@@ -20,8 +20,8 @@ from trustgate.errors import Forbidden, InvalidInput, TooManyAttempts, Unauthori
 from trustgate.flows.access import Actor, grant_matches
 from trustgate.flows.accounts import AccountFlow, parse_grant
 from trustgate.flows.first_start import LINK_LIFETIME_S, FirstStart
-from trustgate.flows.identity import Identity
-from trustgate.flows.passwords import looks_like_robot_secret, new_robot_secret
+from trustgate.flows.identity import FREE_ATTEMPTS_OF_SOURCE, MAX_LOGIN_CHARACTERS, Identity
+from trustgate.flows.passwords import Passwords, looks_like_robot_secret, new_robot_secret
 from trustgate.flows.throttle import FREE_ATTEMPTS
 from trustgate.flows.tokens import LIFETIME_S, Access, Tokens, grant, read_scopes
 from trustgate.policy.model import Caller
@@ -141,6 +141,30 @@ def test_failed_logins_are_slowed_also_for_the_right_password(house: House, robo
     house.login("robot$prod", robot, source="another place")
     house.clock.advance(caught.value.retry_after_s)
     house.login("robot$prod", robot)
+
+
+def test_made_up_names_from_one_place_are_slowed_together(
+    house: House, robot: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would cost a slow hash. Robots' secrets cost nothing to check, and go on."""
+    monkeypatch.setattr(Passwords, "matches", lambda _self, stored, _secret: stored is not None)
+    house.accounts.create_user("alice", PASSWORD)
+    for number in range(FREE_ATTEMPTS_OF_SOURCE):
+        with pytest.raises(Unauthorized):
+            house.login(f"nobody{number}", "wrong password here")
+    with pytest.raises(TooManyAttempts) as caught:
+        house.login("alice", PASSWORD)
+    assert caught.value.retry_after_s <= 2
+    house.login("robot$prod", robot)
+    house.login("alice", PASSWORD, source="another place")
+    house.clock.advance(1)
+    house.login("alice", PASSWORD)
+
+
+def test_a_name_that_is_too_long_is_one_that_nobody_has(house: House) -> None:
+    with pytest.raises(Unauthorized):
+        house.login("x" * 10_000, PASSWORD)
+    assert [len(name) for name, _source in house.identity._throttle._failures] == [MAX_LOGIN_CHARACTERS]
 
 
 def test_anonymous_gets_public_projects(house: House) -> None:

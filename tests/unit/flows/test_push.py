@@ -292,7 +292,18 @@ def test_a_signature_is_told_by_its_bytes_and_not_by_its_name(inside: Assembly) 
         "size": len(b"not a payload"),
     }
     raw = json.dumps({**json.loads(manifest(CONFIG)), "layers": [layer]}).encode()
-    _put(inside, Tag(f"sha256-{'0' * 64}.sig"), raw)
+    _put(inside, Tag(f"sha256-{'0' * 64}.sbom"), raw)
     stored = inside.store.manifests.find(WEB, Digest.of(raw))
     assert stored is not None
     assert stored.role is not Role.SIGNATURE
+
+
+def test_a_push_on_a_condition_is_not_tried_again(inside: Assembly, image: bytes) -> None:
+    tag = Tag("1")
+    put = {"content_type": media.OCI_MANIFEST}
+    inside.push.manifest(WEB, tag, image, ROOT, only_if={tag: None}, **put)
+    with pytest.raises(Conflict, match="points elsewhere by now"):
+        inside.push.manifest(WEB, tag, image, ROOT, only_if={tag: None}, **put)
+    with pytest.raises(Conflict):
+        inside.push.manifest(WEB, tag, image, ROOT, only_if={tag: Digest.of(b"other")}, **put)
+    inside.push.manifest(WEB, tag, image, ROOT, only_if={tag: Digest.of(image)}, **put)

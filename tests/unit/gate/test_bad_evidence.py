@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, insert, select
 
 from tests.unit.gate.conftest import Gated
+from trustgate.errors import UpstreamRefused
 from trustgate.evidence.model import MAX_SIGNATURE_CANDIDATES, Role
 from trustgate.evidence.shape import legacy_signature_tag
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
-from trustgate.oci.names import RepositoryName, Tag
+from trustgate.oci.names import RepositoryName
 from trustgate.remote.registry import RegistryClient
 from trustgate.store import tables
 
@@ -66,11 +67,14 @@ def test_a_signature_of_100_mebibytes_is_none_and_hides_none(
         config = _descriptor(media.OCI_CONFIG, media.EMPTY_JSON_DIGEST, len(media.EMPTY_JSON))
         document |= {"config": config, "layers": [_descriptor(media.COSIGN_SIMPLE_SIGNING, huge, HUGE_BYTES)]}
     raw = json.dumps(document).encode()
-    target = legacy_signature_tag(signed) if shape == "legacy" else Digest.of(raw)
+    tag = legacy_signature_tag(signed)
     with gated.client("ci", WEB) as client:
         _put_empty(client)
-        client.put_manifest(raw, media.OCI_MANIFEST, target if isinstance(target, Tag) else None)
-    stored = gated.server.store.manifests.find(WEB, target)
+        if shape == "legacy":
+            with pytest.raises(UpstreamRefused, match="only signatures may stand under such a tag"):
+                client.put_manifest(raw, media.OCI_MANIFEST, tag)
+        client.put_manifest(raw, media.OCI_MANIFEST, None)
+    stored = gated.server.store.manifests.find(WEB, Digest.of(raw))
     assert stored is not None
     assert stored.role is not Role.SIGNATURE
     assert gated.ask("prod", "GET", IMAGE).status == 200

@@ -8,7 +8,10 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.signing_world import simple_signing
+from tests.unit.evidence.test_shape import both
 from tests.unit.gate.conftest import SIGNED, TRUST, Gated
+from trustgate.errors import UpstreamRefused
 from trustgate.evidence.cosign_key import public_pem
 from trustgate.evidence.shape import legacy_signature_tag
 from trustgate.oci import media
@@ -99,9 +102,36 @@ def test_by_an_image_under_a_signatures_tag(gated: Gated, unsigned: Digest) -> N
     """Being a signature is told from content: an image called ``sha256-….sig`` is an image."""
     tag = legacy_signature_tag(unsigned)
     assert tag is not None
-    gated.push(WEB, tag, "loot")
-    assert gated.ask("prod", "GET", manifest_path(tag)).status == 403
+    with pytest.raises(UpstreamRefused, match="registry/signature-tags"):
+        gated.push(WEB, tag, "loot")
+    for name in (f"{tag}nature", tag.replace(".sig", ".sbom"), tag.removesuffix(".sig")):
+        gated.push(WEB, name, "loot")
+        assert gated.ask("prod", "GET", manifest_path(name)).status == 403
     assert gated.ask("prod", "GET", manifest_path("1")).status == 403
+
+
+def test_by_a_signature_that_is_a_layer_too(gated: Gated) -> None:
+    """JSON to a registry, a tar archive to podman: it parses as a signature, and is judged as an image."""
+    payload = both(b'{"x":"', b'",' + simple_signing(Digest.of(b"whatever"))[1:])
+    config = b'{"architecture": "amd64", "os": "linux"}'
+    document = {
+        "schemaVersion": 2,
+        "mediaType": media.OCI_MANIFEST,
+        "config": {"mediaType": media.OCI_CONFIG, "digest": Digest.of(config), "size": len(config)},
+        "layers": [
+            {
+                "mediaType": media.COSIGN_SIMPLE_SIGNING,
+                "digest": Digest.of(payload),
+                "size": len(payload),
+            }
+        ],
+    }
+    with gated.client("ci", WEB) as client:
+        for blob in (config, payload):
+            client.put_blob(Digest.of(blob), iter([blob]), len(blob))
+        client.put_manifest(json.dumps(document).encode(), media.OCI_MANIFEST, Tag("loot"))
+    assert gated.ask("prod", "GET", manifest_path("loot")).status == 403
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/blobs/{Digest.of(payload)}").status == 403
 
 
 def test_by_a_forged_signature(gated: Gated, unsigned: Digest) -> None:

@@ -137,6 +137,28 @@ def test_what_is_refused(raw: bytes) -> None:
         parse_manifest(raw)
 
 
+@pytest.mark.parametrize(
+    ("raw", "read_as"),
+    [
+        (image(Manifests=[]), "manifests"),
+        (index(Layers=[]), "layers"),
+        (image(mediaType=..., MediaType=media.OCI_INDEX), "mediaType"),
+        (image(SUBJECT=LAYER), "subject"),
+        (image(layers=[{**LAYER, "Data": "eQ=="}]), "data"),
+        (image(layers=[{**LAYER, "url\u017f": ["https://elsewhere.test"]}]), "urls"),
+        (image(config={**CONFIG, "Platform": {}}), "platform"),
+    ],
+)
+def test_a_key_in_another_spelling_is_refused(raw: bytes, read_as: str) -> None:
+    """Clients written in Go would see it, others would not."""
+    with pytest.raises(ManifestInvalid, match=f"some clients read as '{read_as}'"):
+        parse_manifest(raw)
+
+
+def test_keys_that_nobody_knows_are_carried() -> None:
+    assert parse_manifest(image(**{"org.example": 1}, layers=[{**LAYER, "x-own": [1]}])).layers
+
+
 def test_content_type_and_body_must_agree() -> None:
     """CVE-2021-41190: one document that is two."""
     with pytest.raises(ManifestInvalid, match="they must be the same"):

@@ -12,25 +12,22 @@ from hypothesis import strategies as st
 from tests import signing_world as world
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.model import Signer
+from trustgate.evidence.notary.trust import NotaryTrust
 from trustgate.policy.checks.counting import distinct, identities
 
 NOW = world.NOW
 
 
-class Anyone(Attestor):
-    """An attestor that many identities can be, as a pattern is."""
-
-    __slots__ = ()
-
-    @property
-    def sole_identity(self) -> str | None:
-        return None
-
-
-KEY = world.trusted(world.key()).trust
 NAMES = ("a", "b", "c", "d")
-MANY = tuple(Anyone(name, KEY) for name in NAMES)
-pairs = st.frozensets(st.builds(Signer, st.sampled_from(NAMES), st.sampled_from("wxyz")), max_size=10)
+MANY = tuple(Attestor(name, NotaryTrust(frozenset({"0" * 64}))) for name in NAMES)
+"""Attestors that many identities can be."""
+
+
+def by(name: str, identity: str) -> Signer:
+    return Signer(name, f"tuf:{identity}")
+
+
+pairs = st.frozensets(st.builds(by, st.sampled_from(NAMES), st.sampled_from("wxyz")), max_size=10)
 
 
 @pytest.mark.parametrize(
@@ -47,13 +44,16 @@ pairs = st.frozensets(st.builds(Signer, st.sampled_from(NAMES), st.sampled_from(
     ],
 )
 def test_each_name_and_each_identity_counts_once(signed: list[tuple[str, str]], wanted: int) -> None:
-    assert len(distinct(MANY, frozenset(Signer(*one) for one in signed), NOW)) == wanted
+    assert len(distinct(MANY, frozenset(by(*one) for one in signed), NOW)) == wanted
 
 
 @given(pairs)
 def test_it_is_the_largest_possible_number(signers: frozenset[Signer]) -> None:
     held = {(signer.attestor, signer.identity) for signer in signers}
-    best = max(sum(pair in held for pair in zip(NAMES, order, strict=True)) for order in permutations("wxyz"))
+    best = max(
+        sum((name, f"tuf:{one}") in held for name, one in zip(NAMES, order, strict=True))
+        for order in permutations("wxyz")
+    )
     assert len(distinct(MANY, signers, NOW)) == best
 
 

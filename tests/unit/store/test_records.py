@@ -190,6 +190,21 @@ def test_referrers_and_containers(store: Store, pushed: Manifest) -> None:
     }
 
 
+def test_referrers_are_read_up_to_a_number_of_bytes(store: Store, pushed: Manifest) -> None:
+    for number in range(4):
+        add_blob(store, b"%d" % number)
+        push(store, image(b"%d" % number, subject=pushed))
+    found = store.manifests.referrers(REPO, pushed.digest, limit=9)
+    assert len(found) == 4
+    first = len(found[0].raw)
+    for max_bytes, expected in ((1, 1), (first, 1), (first + 1, 2), (10 * first, 4)):
+        assert (
+            store.manifests.referrers(REPO, pushed.digest, limit=9, max_bytes=max_bytes) == found[:expected]
+        )
+    after = store.manifests.referrers(REPO, pushed.digest, limit=9, after="", max_bytes=1)
+    assert [one.digest for one in after] == [min(one.digest for one in found)]
+
+
 def test_every_change_bumps_the_repositorys_revision(store: Store, pushed: Manifest) -> None:
     seen = [store.freshness.vector(REPO).repository]
 
@@ -206,6 +221,33 @@ def test_every_change_bumps_the_repositorys_revision(store: Store, pushed: Manif
     before = store.freshness.vector("shop/other")
     push(store, pushed, "3")
     assert store.freshness.vector("shop/other") == before
+
+
+def test_changes_that_are_counted_at_once_never_bring_back_an_old_vector(store: Store) -> None:
+    """One thread has read the old count when two others count: it must not set the clock back."""
+    freshness = store.freshness
+    before = freshness.vector(REPO).repository
+
+    def change() -> None:
+        freshness.repositories_changed([REPO])
+
+    class Interrupted(dict[str, int]):
+        others: tuple[Thread, ...] = ()
+
+        def get(self, key: str, default: int = 0) -> int:  # type: ignore[override]  # as it is called
+            found = super().get(key, default)
+            if not self.others:
+                self.others = (Thread(target=change), Thread(target=change))
+                for other in self.others:
+                    other.start()
+                    other.join(timeout=0.2)
+            return found
+
+    freshness._repositories = held = Interrupted(freshness._repositories)
+    change()
+    for other in held.others:
+        other.join()
+    assert freshness.vector(REPO).repository == before + 3
 
 
 def test_two_chunks_at_once_do_not_both_count(store: Store) -> None:

@@ -178,9 +178,13 @@ def test_referrers_are_listed_filtered_and_named_at_push(wire: Wire) -> None:
     assert (nothing.status, json.loads(nothing.body)["manifests"]) == (200, [])
 
 
-def test_many_referrers_come_in_pages(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trustgate.flows.pull.MAX_REFERRERS", 2)
-    subject = wire.image("popular", layer=b"popular")
+@pytest.mark.parametrize(("limit", "most"), [("MAX_REFERRERS", 2), ("MAX_REFERRERS_BYTES", 900)])
+def test_many_referrers_come_in_pages(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    """A page ends with a number, or with the bytes that its manifests have: some are large."""
+    monkeypatch.setattr(f"trustgate.flows.pull.{limit}", most)
+    subject = wire.image("popular", layer=limit.encode())
     pointer = {"mediaType": media.OCI_MANIFEST, "digest": subject, "size": len(_raw(wire, subject))}
     pushed = set()
     for number in range(5):
@@ -191,7 +195,9 @@ def test_many_referrers_come_in_pages(wire: Wire, monkeypatch: pytest.MonkeyPatc
     path = f"/v2/{REPOSITORY}/referrers/{subject}?artifactType={media.OCI_CONFIG}"
     for _ in range(3):
         answer = wire.ask("GET", path)
-        seen += [item["digest"] for item in json.loads(answer.body)["manifests"]]
+        page = [item["digest"] for item in json.loads(answer.body)["manifests"]]
+        assert len(page) <= 2
+        seen += page
         path = answer.headers.get("link", "<>").partition("<")[2].partition(">")[0]
     assert path == ""
     assert sorted(seen) == sorted(pushed)

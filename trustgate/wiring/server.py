@@ -1,63 +1,52 @@
-"""The only place that builds objects and knows who is who."""
+"""A server, put together from its settings."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
-from time import monotonic
 from typing import Any
 
 from trustgate.api.admin import AdminParts, admin_router
 from trustgate.api.app import Front, create_site
-from trustgate.api.auth import token_router
+from trustgate.api.auth import authenticator, token_router
+from trustgate.api.charts import charts_router
 from trustgate.api.health import health_router
 from trustgate.api.hot import HotPath
 from trustgate.api.metrics import Metrics
+from trustgate.api.notary import NotaryServer
 from trustgate.api.pages import pages_router
-from trustgate.api.registry import Registry
-from trustgate.errors import ManifestUnknown, StorageUnavailable, TrustgateError
+from trustgate.api.registry import Authenticate, Registry
+from trustgate.errors import ManifestUnknown
 from trustgate.flows.access import Actor
 from trustgate.flows.accounts import AccountFlow
 from trustgate.flows.admit import Gate, GateLinks
+from trustgate.flows.charts import ChartFlow
 from trustgate.flows.first_start import FirstStart
 from trustgate.flows.gather import Gatherer
 from trustgate.flows.identity import Identity
-from trustgate.flows.keeping import Keeping
+from trustgate.flows.notary import TrustFlow
 from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
 from trustgate.flows.reload import Reload
 from trustgate.flows.scan import ScanFlow, Worker, scan_jobs_for
+from trustgate.flows.signatures import SignatureReader
 from trustgate.flows.tokens import Tokens
-from trustgate.oci.names import Reference, Tag
-from trustgate.policy.policy_set import PolicySet
+from trustgate.oci.manifest import Manifest
+from trustgate.oci.names import Reference, RepositoryName, Tag
 from trustgate.ports import Clock, DecisionRecord
-from trustgate.remote.policy_git import parse_source
 from trustgate.scanning import ScanContext, Scanner
 from trustgate.scanning.discovery import discover
 from trustgate.settings import Settings
 from trustgate.store.opening import Store, open_store
-
-KEEPING_INTERVAL_S = 60.0
-
-log = logging.getLogger("trustgate")
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return monotonic()
+from trustgate.wiring.chores import Ticker, chores, readiness
+from trustgate.wiring.clock import SystemClock
+from trustgate.wiring.evidence import open_evidence
+from trustgate.wiring.policies import in_force, open_policies, policy_status, reload_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +81,9 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Server:
 def _build(settings: Settings, clock: Clock, store: Store) -> Server:
     metrics = Metrics()
     metrics.count_jobs_with(store.jobs.counts)
-    reload = _policies(settings, clock, store, metrics)
-    gate = _gate(settings, clock, store, reload, metrics)
+    reload = open_policies(settings, clock, store, metrics)
+    evidence = open_evidence(settings, clock, store)
+    gate = _gate(settings, clock, store, evidence.signatures, reload, metrics)
     scan = _scan(settings, clock, store, metrics)
     worker = Worker(scan, owner=f"{socket.gethostname()}:{os.getpid()}")
     tokens = Tokens(store.signing_keys, clock)
@@ -109,8 +99,16 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
     accounts = AccountFlow(store.accounts, store.projects, clock)
     first_start = FirstStart(store.accounts, accounts, clock, settings.data)
     pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="work")
-    registry = _registry(settings, clock, store, gate, identity, metrics, pool, worker)
-    ticker = _Ticker(_chores(settings, clock, store, reload, metrics))
+
+    def pushed(repository: RepositoryName, manifest: Manifest, tags: tuple[Tag, ...]) -> None:
+        worker.wake()
+        evidence.signatures.arrived(repository, manifest, tags, in_force(reload), clock.now())
+
+    push, pull, charts = _transfer(settings, clock, store, gate, pushed)
+    authenticate = authenticator(identity, _caller(pool))
+    registry = _registry(settings, push, pull, authenticate, identity.service, metrics, pool)
+    notary = _notary(settings, evidence.trust, identity, authenticate, metrics, pool)
+    ticker = Ticker(chores(settings, clock, store, reload, metrics))
 
     def start() -> None:
         worker.start()
@@ -120,15 +118,16 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         ticker.stop()
         worker.stop()
 
+    routers = _routers(
+        settings, store, gate, identity, accounts, tokens, first_start, reload, metrics, clock, pool
+    )
     site = create_site(
-        _routers(
-            settings, store, gate, identity, accounts, tokens, first_start, reload, metrics, clock, pool
-        ),
+        (*routers, charts_router(charts, authenticate, clock, _caller(pool))),
         on_start=start,
         on_stop=stop,
     )
     app = HotPath(
-        Front(registry, site),
+        Front(registry, site, notary),
         freshness=store.freshness,
         policies=lambda: reload.current,
         clock=clock,
@@ -137,6 +136,7 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
 
     def close() -> None:
         pool.shutdown(wait=True)
+        evidence.close()
         store.close()
 
     return Server(
@@ -152,31 +152,22 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
     )
 
 
-def _policies(settings: Settings, clock: Clock, store: Store, metrics: Metrics) -> Reload:
-    source = parse_source(settings.policy, data_dir=settings.data, clock=clock)
-    reload = Reload(source, store.policy_history)
-    policies = reload.start(clock.now())
-    metrics.policy_loaded(policies.revision)
-    return reload
-
-
-def _in_force(reload: Reload) -> PolicySet:
-    if reload.current is None:  # start() has raised before anything could ask
-        raise StorageUnavailable("no policy is loaded")
-    return reload.current
-
-
-def _gate(settings: Settings, clock: Clock, store: Store, reload: Reload, metrics: Metrics) -> Gate:
+def _gate(
+    settings: Settings,
+    clock: Clock,
+    store: Store,
+    signatures: SignatureReader,
+    reload: Reload,
+    metrics: Metrics,
+) -> Gate:
     base_url = settings.base_url
     return Gate(
-        gatherer=Gatherer(
-            manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, reports=store.reports
-        ),
+        gatherer=Gatherer(manifests=store.manifests, reports=store.reports, signatures=signatures),
         manifests=store.manifests,
         blobs=store.blobs,
         decisions=store.decisions,
         freshness=store.freshness,
-        policies=lambda: _in_force(reload),
+        policies=lambda: in_force(reload),
         clock=clock,
         links=GateLinks(page=lambda decision: f"{base_url}/d/{decision}", host=base_url.partition("://")[2]),
         observe=metrics.decided,
@@ -202,16 +193,14 @@ def _scan(settings: Settings, clock: Clock, store: Store, metrics: Metrics) -> S
     )
 
 
-def _registry(
+def _transfer(
     settings: Settings,
     clock: Clock,
     store: Store,
     gate: Gate,
-    identity: Identity,
-    metrics: Metrics,
-    pool: ThreadPoolExecutor,
-    worker: Worker,
-) -> Registry:
+    pushed: Callable[[RepositoryName, Manifest, tuple[Tag, ...]], None],
+) -> tuple[PushFlow, PullFlow, ChartFlow]:
+    """How content comes in and goes out, whichever door it takes."""
     push = PushFlow(
         manifests=store.manifests,
         blobs=store.blobs,
@@ -222,22 +211,52 @@ def _registry(
         jobs_for=scan_jobs_for,
         sparse_indexes=settings.sparse_indexes,
         max_blob_bytes=settings.max_blob_bytes,
-        pushed=worker.wake,
+        pushed=pushed,
     )
     pull = PullFlow(manifests=store.manifests, blobs=store.blobs, blob_store=store.blob_store, gate=gate)
-    call = _caller(pool)
+    charts = ChartFlow(
+        manifests=store.manifests,
+        blobs=store.blobs,
+        blob_store=store.blob_store,
+        push=push,
+        pull=pull,
+        clock=clock,
+    )
+    return push, pull, charts
 
-    async def authenticate(authorization: str | None, source: str) -> Actor:
-        found = identity.remembered(authorization)
-        if found is not None:
-            return found
-        actor: Actor = await call(lambda: identity.authenticate(authorization, source))
-        return actor
 
+def _registry(
+    settings: Settings,
+    push: PushFlow,
+    pull: PullFlow,
+    authenticate: Authenticate,
+    service: str,
+    metrics: Metrics,
+    pool: ThreadPoolExecutor,
+) -> Registry:
     return Registry(
         push=push,
         pull=pull,
         authenticate=authenticate,
+        pool=pool,
+        public_url=settings.public_url,
+        service=service,
+        observe=metrics.requested,
+    )
+
+
+def _notary(
+    settings: Settings,
+    flow: TrustFlow,
+    identity: Identity,
+    authenticate: Authenticate,
+    metrics: Metrics,
+    pool: ThreadPoolExecutor,
+) -> NotaryServer:
+    return NotaryServer(
+        flow=flow,
+        authenticate=authenticate,
+        anonymous=identity.anonymous,
         pool=pool,
         public_url=settings.public_url,
         service=identity.service,
@@ -275,12 +294,12 @@ def _routers(
         decisions=store.decisions,
         explain=lambda reference, actor: _explain(store, gate, reference, actor),
         policy_status=lambda: policy_status(reload),
-        policy_reload=lambda: _reload_now(reload, clock, metrics),
+        policy_reload=lambda: reload_now(reload, clock, metrics),
         call=call,
         host=settings.base_url.partition("://")[2],
     )
     return (
-        token_router(identity, tokens, call),
+        token_router(identity, tokens, call, own_hosts=settings.own_hosts),
         admin_router(admin),
         pages_router(
             decisions=store.decisions,
@@ -288,7 +307,7 @@ def _routers(
             call=call,
             base_url=lambda request: settings.public_url or str(request.base_url).rstrip("/"),
         ),
-        health_router(_checks(store, reload), call),
+        health_router(readiness(store, reload), call),
     )
 
 
@@ -300,77 +319,3 @@ def _explain(store: Store, gate: Gate, text: str, actor: Actor) -> DecisionRecor
         raise ManifestUnknown(f"there is no {text[:200]!a} that {actor.caller.name} may pull")
     tag = reference.target if isinstance(reference.target, Tag) else None
     return gate.explain(stored, actor, tag=tag)
-
-
-def policy_status(reload: Reload) -> Mapping[str, Any]:
-    """What ``/api/v1/policy`` and ``trustgate policy status`` show."""
-    document: dict[str, Any] = asdict(reload.status)
-    for key in ("loaded_at", "last_fetch"):
-        document[key] = document[key].isoformat() if document[key] else None
-    error = document["last_error"]
-    if error is not None:
-        error["at"] = error["at"].isoformat()
-        error["problems"] = [str(problem) for problem in reload.status.last_error.problems]  # type: ignore[union-attr]  # error is not None
-    document["degraded"] = reload.status.degraded
-    return document
-
-
-def _reload_now(reload: Reload, clock: Clock, metrics: Metrics) -> Mapping[str, Any]:
-    before = reload.status.last_error
-    if reload.run_once(clock.now()):
-        metrics.policy_loaded(reload.status.loaded_revision)
-    if reload.status.last_error is not None and reload.status.last_error is not before:
-        metrics.policy_load_failures.inc()
-    return policy_status(reload)
-
-
-def _checks(store: Store, reload: Reload) -> Mapping[str, Callable[[], str]]:
-    def storage() -> str:
-        store.check()
-        return "database answers, blobs can be written"
-
-    def policy() -> str:
-        status = reload.status
-        if status.last_error is None:
-            return f"{status.loaded_revision[:12]} in force ({status.summary})"
-        return f"{status.loaded_revision[:12]} in force, DEGRADED: {status.last_error.message}"
-
-    return {"storage": storage, "policy": policy}
-
-
-def _chores(
-    settings: Settings, clock: Clock, store: Store, reload: Reload, metrics: Metrics
-) -> Sequence[tuple[float, Callable[[], object]]]:
-    keeping = Keeping(uploads=store.uploads, blobs=store.blobs, blob_store=store.blob_store, clock=clock)
-    return (
-        (float(settings.policy_interval_s), lambda: _reload_now(reload, clock, metrics)),
-        (KEEPING_INTERVAL_S, keeping.round),
-    )
-
-
-class _Ticker:
-    """Runs each chore at its interval, in a thread of its own; one that fails is tried again."""
-
-    def __init__(self, chores: Sequence[tuple[float, Callable[[], object]]]) -> None:
-        self._stop = Event()
-        self._threads = [
-            Thread(target=self._run, args=chore, name=f"chore-{number}", daemon=True)
-            for number, chore in enumerate(chores)
-        ]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(timeout=5)
-
-    def _run(self, interval_s: float, chore: Callable[[], object]) -> None:
-        while not self._stop.wait(interval_s):
-            try:
-                chore()
-            except TrustgateError as exc:
-                log.warning("%s", exc.message)

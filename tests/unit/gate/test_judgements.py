@@ -1,0 +1,176 @@
+"""Judged once, when a signature arrives: and anew as soon as anything that the judgement rests on changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.clocks import SetClock
+from tests.unit.gate.conftest import SIGNED, TRUST, Gated
+from tests.unit.policy import scenes
+from trustgate.errors import StorageFull, StorageUnavailable
+from trustgate.evidence.facts_json import facts_from_json, facts_to_json, judgement_key
+from trustgate.evidence.model import Outcome, SignatureFact, SignatureKind, Signer, Subject
+from trustgate.flows import signatures
+from trustgate.oci.digest import Digest
+from trustgate.store.judgements import KEPT_FOR
+from trustgate.store.opening import open_store
+
+NOW = scenes.NOW
+FACT = SignatureFact(
+    kind=SignatureKind.COSIGN_LEGACY,
+    evidence=Digest.of(b"signature"),
+    outcome=Outcome.VERIFIED,
+    reason="verified by ci",
+    signers=(Signer("ci", "key:1"), Signer("twin", "key:1")),
+    signed_repository="localhost/shop/web",
+    signed_at=NOW - timedelta(days=1),
+    logs=2,
+    timestamps=1,
+    unproven=frozenset({"log", "timestamp"}),
+    revocation="good",
+    valid_until=NOW + timedelta(hours=1),
+)
+SUBJECT = Subject(Digest.of(b"subject"), "application/vnd.oci.image.manifest.v1+json", 7)
+
+
+@pytest.mark.parametrize("fact", [FACT, replace(FACT, signed_at=None, valid_until=None, signers=())])
+def test_facts_come_back_as_they_were(fact: SignatureFact) -> None:
+    assert facts_from_json(facts_to_json([fact, FACT])) == (fact, FACT)
+
+
+def test_facts_of_another_schema_are_refused() -> None:
+    with pytest.raises(ValueError, match="schema"):
+        facts_from_json({**facts_to_json([]), "schema": 2})
+
+
+def test_the_key_tells_apart_all_that_a_judgement_rests_on() -> None:
+    def key(subject: Subject = SUBJECT, evidence: Any = (FACT.evidence,), **by: str) -> str:
+        return judgement_key(subject, evidence, **{"judges": "1", "trust": "t", **by})
+
+    other = Digest.of(b"other")
+    different = {
+        key(),
+        key(replace(SUBJECT, digest=other)),
+        key(replace(SUBJECT, media_type="x")),
+        key(replace(SUBJECT, size=8)),
+        key(evidence=()),
+        key(evidence=(FACT.evidence, other)),
+        key(judges="2"),
+        key(trust="u"),
+    }
+    assert len(different) == 8
+    assert key(evidence=(other, FACT.evidence)) == key(evidence=(FACT.evidence, other))
+
+
+def test_a_judgement_is_found_in_its_time_only(tmp_path: Any) -> None:
+    store = open_store(tmp_path, SetClock())
+    keep = store.judgements
+    second = timedelta(seconds=1)
+    keep.save("turning", (FACT,), now=NOW)
+    keep.save("lasting", (replace(FACT, valid_until=None),), now=NOW)
+    assert FACT.valid_until is not None
+    assert keep.find("turning", now=NOW) == (FACT,)
+    assert keep.find("turning", now=FACT.valid_until - second) == (FACT,)
+    assert keep.find("turning", now=FACT.valid_until) is None
+    assert keep.find("turning", now=NOW - second) is None, "found by a clock that was set back"
+    assert keep.find("lasting", now=NOW + KEPT_FOR - second) is not None
+    assert keep.find("unknown", now=NOW) is None
+    assert keep.forget_old(now=FACT.valid_until) == 1
+    assert keep.forget_old(now=NOW + KEPT_FOR) == 1
+    store.close()
+
+
+# --- in a whole server ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[Digest]:
+    """The subject of each judgement that was really made."""
+    found: list[Digest] = []
+    judge = signatures.judge_attached
+
+    def counting(candidates: Any, *, subject: Subject, **rest: Any) -> Any:
+        found.append(subject.digest)
+        return judge(candidates, subject=subject, **rest)
+
+    monkeypatch.setattr(signatures, "judge_attached", counting)
+    return found
+
+
+def pull(gated: Gated, digest: Digest) -> int:
+    return gated.ask("prod", "GET", f"/v2/shop/web/manifests/{digest}").status
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_the_push_of_a_signature_judges_and_the_pull_only_evaluates(
+    gated: Gated, judged: list[Digest], legacy: bool
+) -> None:
+    digest = gated.push("shop/web", "1", "hello")
+    assert pull(gated, digest) == 403
+    assert judged == []
+    gated.sign("shop/web", digest, legacy=legacy)
+    assert judged == [digest]
+    assert pull(gated, digest) == 200
+    assert judged == [digest]
+
+
+def test_another_trust_store_or_another_signature_is_judged_anew(gated: Gated, judged: list[Digest]) -> None:
+    digest = gated.push("shop/web", "1", "hello")
+    gated.sign("shop/web", digest)
+    gated.set_policy({"policies/more.yaml": SIGNED.replace("name: prod", "name: more")})
+    assert pull(gated, digest) == 200
+    assert len(judged) == 1, "another policy with the same trust store asks no judge"
+    gated.set_policy(
+        {
+            "trust/attestors.yaml": TRUST.replace(
+                "keys/release.pub}", "keys/release.pub, notAfter: 2020-01-01}"
+            )
+        }
+    )
+    assert pull(gated, digest) == 403
+    assert len(judged) == 2
+    gated.set_policy({"trust/attestors.yaml": TRUST})
+    assert pull(gated, digest) == 200
+    assert len(judged) == 2, "the judgement under the first trust store is still there"
+    gated.sign("shop/web", digest)
+    assert len(judged) == 3
+
+
+def test_a_pull_goes_on_when_judgements_cannot_be_kept(gated: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = gated.push("shop/web", "1", "hello")
+
+    def full(*_args: Any, **_named: Any) -> None:
+        raise StorageFull("the disk is full")
+
+    monkeypatch.setattr(gated.server.store.judgements, "save", full)
+    gated.sign("shop/web", digest)
+    assert pull(gated, digest) == 200
+
+
+def test_a_memory_that_cannot_be_read_is_no_answer(gated: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = gated.push("shop/web", "1", "hello")
+    gated.sign("shop/web", digest)
+
+    def broken(*_args: Any, **_named: Any) -> None:
+        raise StorageUnavailable("the disk is broken")
+
+    monkeypatch.setattr(gated.server.store.judgements, "find", broken)
+    answer = gated.ask("prod", "GET", f"/v2/shop/web/manifests/{digest}")
+    assert answer.status == 403
+    assert "the disk is broken" in answer.error["message"]
+
+
+def test_the_trust_revision_follows_the_trust_store_alone(gated: Gated) -> None:
+    reload = gated.server.reload
+    assert reload.current is not None
+    before = reload.current.trust_revision
+    gated.set_policy({"trustgate.yaml": (gated.folder / "policy/trustgate.yaml").read_text() + "\n# x\n"})
+    assert reload.current.trust_revision == before
+    gated.set_policy(
+        {"trust/keys/release.pub": (gated.folder / "policy/trust/keys/release.pub").read_text() + "\n"}
+    )
+    assert reload.current.trust_revision != before

@@ -1,0 +1,1 @@
+"""Notary Project signatures (``notation``): envelopes, certificates, trust, verdicts; pure."""

@@ -1,0 +1,76 @@
+"""Tags under which clients keep signatures may grow: nobody hides another's signature by pushing over it.
+
+cosign reads ``sha256-….sig`` and ``sha256-….att``, and where a registry lists no referrers ``sha256-…``.
+Whoever may push could replace what lies there; that takes a signature away, so it asks for the permission
+to delete.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Final
+
+from trustgate.evidence.model import Role
+from trustgate.oci import media
+from trustgate.oci.manifest import Manifest
+from trustgate.policy.model import Request, RuleOutcome, RuleResult, Verdict, VerdictKind
+
+RULE: Final = "registry/signature-tags"
+_ATTACHED: Final = re.compile(r"sha256-[0-9a-f]{64}\.(sig|att)")
+_LISTED: Final = re.compile(r"sha(256|512)-[0-9a-f]{64}")
+
+
+def why_not(tag: str, *, current: Manifest | None, new: Manifest, role: Role) -> tuple[str, str]:
+    """(reason code, message) against letting ``tag`` point to ``new``; both empty when nothing is."""
+    if _ATTACHED.fullmatch(tag):
+        if not _is_attached(tag, new, role):
+            return "not-a-signature", "only signatures may stand under such a tag"
+    elif not (_LISTED.fullmatch(tag) and new.kind == "index"):
+        return "", ""
+    if current is None or current.kind != new.kind:
+        return "", ""
+    lost = [one for one in _entries(current) if one not in _entries(new)]
+    if lost:
+        return "signatures-lost", f"{len(lost)} of those that stand under the tag would be lost"
+    return "", ""
+
+
+def _is_attached(tag: str, new: Manifest, role: Role) -> bool:
+    if tag.endswith(".sig"):
+        return role is Role.SIGNATURE and new.subject is None
+    return bool(new.layers) and all(layer.media_type == media.DSSE_ENVELOPE for layer in new.layers)
+
+
+def _entries(manifest: Manifest) -> tuple[str, ...]:
+    """What must stay: each signature with its annotations, each listed manifest by its digest."""
+    if manifest.kind == "index":
+        return tuple(str(child.digest) for child in manifest.children)
+    return tuple(f"{layer.digest} {sorted(layer.annotations.items())}" for layer in manifest.layers)
+
+
+def refusal(request: Request, code: str, message: str, *, policy_revision: str, now: datetime) -> Verdict:
+    """The verdict on such a push."""
+    fix = "add to what stands there (cosign does), or push as someone who may delete"
+    if code == "not-a-signature":
+        fix = "push it under another tag"
+    result = RuleResult(
+        rule=RULE,
+        kind="fence",
+        file="",
+        line=0,
+        mode="enforce",
+        outcome=RuleOutcome.FAIL,
+        reason_code=code,
+        message=message,
+        fix=fix,
+    )
+    return Verdict(
+        kind=VerdictKind.DENY,
+        request=request,
+        policy_revision=policy_revision,
+        results=(result,),
+        at=now,
+        valid_until=None,
+        cacheable=False,
+    )
