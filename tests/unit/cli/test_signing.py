@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.signing_world import image, private_pem
 from tests.signing_world import key as private
 from tests.simulators.places import put
+from tests.simulators.sigstore.faults import only
 from tests.simulators.sigstore.server import SigstoreServer
 from tests.unit.cli.conftest import Call
 from trustgate.cli.main import COMMANDS
@@ -118,6 +119,23 @@ def test_a_service_that_does_not_take_the_token_is_3(
     assert (done.code, done.out) == (3, "")
     assert "processing the identity token" in done.err
     assert token not in done.err
+
+
+def test_verified_under_the_trusted_root_before_it_is_stored(
+    call: Call, layout: str, sigstore: SigstoreServer, tmp_path: Path
+) -> None:
+    (tmp_path / "root.json").write_bytes(sigstore.trusted_root())
+    services = ("--signing-config", "services-1.json", "--identity-token", sigstore.token())
+    assert call("sign", *services, "--trusted-root", "root.json", layout).code == 0
+    with SigstoreServer(only("no_sct")) as broken:
+        (tmp_path / "broken.json").write_bytes(broken.signing_config())
+        services = ("--signing-config", "broken.json", "--identity-token", broken.token())
+        done = call("sign", *services, "--trusted-root", "root.json", layout)
+    assert (done.code, done.out) == (3, "")
+    assert "does not verify under the trusted root" in done.err
+    assert len(_kinds(call, layout)) == 1
+    (tmp_path / "no-root.json").write_text("{}")
+    assert call("sign", *services, "--trusted-root", "no-root.json", layout).code == 2
 
 
 # --- attest and tree ---------------------------------------------------------------------------------

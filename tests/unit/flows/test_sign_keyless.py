@@ -15,16 +15,27 @@ import pytest
 from tests.signing_world import NOW, image, index, key
 from tests.simulators.places import KINDS, client_of, place, put
 from tests.simulators.registry import Answer, SimulatedRegistry
+from tests.simulators.sigstore import PrivateSigstore, trusted_root
+from tests.simulators.sigstore.faults import only
 from tests.simulators.sigstore.server import SigstoreServer
 from tests.simulators.wires import loopback
-from trustgate.errors import Conflict, InvalidInput, ManifestInvalid, NotFound, UpstreamRefused
+from trustgate.errors import (
+    Conflict,
+    InvalidInput,
+    ManifestInvalid,
+    NotFound,
+    UpstreamFailed,
+    UpstreamRefused,
+)
 from trustgate.evidence.attesting import Predicate
 from trustgate.evidence.shape import MAX_SIGNATURE_LAYERS
+from trustgate.evidence.sigstore.trusted_root import read_trusted_root
 from trustgate.evidence.sigstore_signing.identity_token import read_identity_token
 from trustgate.evidence.sigstore_signing.signing_config import read_signing_config
 from trustgate.flows.sign import attest_image, attest_image_legacy, sign_image, sign_image_legacy
 from trustgate.flows.sign_file import sign_file
-from trustgate.flows.signatory import Signatory, bearer
+from trustgate.flows.signatory import SelfCheck, Signatory, bearer
+from trustgate.flows.tree import tree_of
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import parse_manifest
@@ -231,6 +242,66 @@ def test_an_att_tag_that_is_full(tmp_path: Path) -> None:
             _legacy(source, by, "att")
         with pytest.raises(Conflict, match="as many as are read"):
             _legacy(source, by, "att")
+
+
+# --- verified before it is stored --------------------------------------------------------------------
+
+Made = Callable[[ImageSource, Signatory], object]
+MAKERS: dict[str, Made] = {
+    "bundle": lambda source, by: sign_image(source, DIGEST, by, annotations={}, now=NOW),
+    "attestation": lambda source, by: attest_image(source, DIGEST, by, SBOM, name=NAME, now=NOW),
+    "sig": lambda source, by: _legacy(source, by, "sig"),
+    "att": lambda source, by: _legacy(source, by, "att"),
+}
+
+
+def checked(sigstore: SigstoreServer, http: httpx.Client, rekor: int | None, *, keyed: bool) -> Signatory:
+    """With the trusted root of a sigstore in which nothing is wrong."""
+    good = trusted_root(PrivateSigstore(at=sigstore.authorities.at))
+    check = SelfCheck(read_trusted_root(good), datetime.now(UTC))
+    made = services(sigstore, http, rekor, tsa=True)
+    if keyed:
+        return Signatory(key("p256", "alice"), made, check=check)
+    return bearer(read_identity_token(sigstore.token(), datetime.now(UTC)), made, check)
+
+
+@pytest.mark.parametrize("keyed", [False, True], ids=["keyless", "key"])
+@pytest.mark.parametrize(
+    ("maker", "rekor"),
+    [(maker, rekor) for maker in MAKERS for rekor in (1, 2, None) if rekor != 2 or len(maker) > 3],
+)
+def test_our_own_judge_accepts_what_we_make(
+    tmp_path: Path, sigstore: SigstoreServer, http: httpx.Client, maker: str, rekor: int | None, keyed: bool
+) -> None:
+    with place("layout", tmp_path / "image") as source:
+        put(source, IMAGE, "1")
+        MAKERS[maker](source, checked(sigstore, http, rekor, keyed=keyed))
+        assert tree_of(source, DIGEST).attached
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize(
+    ("fault", "keyed"),
+    [
+        ("no_sct", False),
+        ("leaf_by_foreign_ca", False),
+        ("unknown_log", False),
+        ("unknown_log", True),
+        ("set_by_other_key", True),
+        ("entry_with_other_key", True),
+        ("tsa_unknown", False),
+        ("tsa_unknown", True),
+    ],
+)
+def test_what_would_not_verify_is_not_stored(
+    tmp_path: Path, http: httpx.Client, maker: str, fault: str, keyed: bool
+) -> None:
+    with SigstoreServer(only(fault)) as broken, place("layout", tmp_path / "image") as source:
+        put(source, IMAGE, "1")
+        with pytest.raises(UpstreamFailed, match="does not verify under the trusted root") as caught:
+            MAKERS[maker](source, checked(broken, http, 1, keyed=keyed))
+        assert "nothing was stored" in caught.value.hint
+        assert tree_of(source, DIGEST).attached == ()
 
 
 # --- what is not begun -------------------------------------------------------------------------------

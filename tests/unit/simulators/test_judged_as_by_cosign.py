@@ -129,3 +129,18 @@ def test_without_a_fault_it_is_verified(shape: str) -> None:
     assert fact is not None
     assert fact.outcome is Outcome.VERIFIED, fact.reason
     assert fact.signed_at == PrivateSigstore().at
+
+
+@pytest.mark.parametrize("logged", [REKOR_V1, REKOR_V2], ids=["Rekor 1", "Rekor 2"])
+def test_the_first_entry_of_a_log_is_as_good_as_any(logged: tuple[Logged, ...]) -> None:
+    """Its index is 0, which protobuf's JSON leaves out: a fresh private log begins with it."""
+    sigstore = PrivateSigstore()
+    raw = mint_bundle(sigstore, IMAGE.digest, logged=logged, timestamps=1, before=())
+    trust = cosign_keyless_trust(
+        read_trusted_root(trusted_root(sigstore)),
+        certificate_identity=Identity().subject,
+        certificate_oidc_issuer=Identity().issuer,
+    )
+    candidate = bundle_candidate(IMAGE.digest, raw)
+    fact = judge(candidate, subject=IMAGE.digest, attestors=[Attestor("ci", trust)], now=NOW)
+    assert fact.outcome is Outcome.VERIFIED, fact.reason
