@@ -17,9 +17,9 @@ COPY scanners scanners
 RUN /opt/uv/bin/uv sync --quiet --frozen --no-default-groups --no-editable
 
 FROM ${BASE}
-# policies are fetched by git and ssh, and ssh wants to know its user by name
-RUN command -v git >/dev/null && command -v ssh >/dev/null \
- || { apt-get update && apt-get install --yes --no-install-recommends ca-certificates git openssh-client \
+# policies are fetched by git and ssh, and ssh wants to know its user by name; gpg verifies charts
+RUN command -v git >/dev/null && command -v ssh >/dev/null && command -v gpg >/dev/null \
+ || { apt-get update && apt-get install --yes --no-install-recommends ca-certificates git gpg openssh-client \
       && rm -rf /var/lib/apt/lists/*; }
 RUN echo 'trustgate:x:10001:10001::/tmp:/usr/sbin/nologin' >>/etc/passwd \
  && echo 'trustgate:x:10001:' >>/etc/group \

@@ -157,7 +157,7 @@ def clear_signed(
 ) -> str:
     """``text`` as ``gpg --clearsign`` frames it."""
     lines = [line.rstrip(" \t") for line in text.split("\n")]
-    data = ("\r\n" if kind == 0x01 else "\n").join(lines).encode()
+    data = "\r\n".join(lines).encode()
     signature = key.signature(data, kind=kind, hash_id=hash_id, at=at, more=more)
     escaped = "\n".join(f"- {line}" if line.startswith("-") else line for line in text.split("\n"))
     header = said if said is not None else f"Hash: {HASHES[hash_id][0]}\n"

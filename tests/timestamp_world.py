@@ -60,9 +60,15 @@ def certificate(
         .not_valid_before(born)
         .not_valid_after(dead)
     )
+    if issuer is not None:
+        named = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.certificate.public_key())
+        builder = builder.add_extension(named, critical=False)
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     return builder.sign(signing_key, digest or hash_for(signing_key))
+
+
+CERTIFYING = (x509.KeyUsage(False, False, False, False, False, True, True, False, False), True)
 
 
 def authority(
@@ -76,7 +82,12 @@ def authority(
 ) -> Holder:
     """A certificate authority; ``more`` extensions come on top of its basic constraints."""
     private = key or ec.generate_private_key(ec.SECP256R1())
-    extensions = ((x509.BasicConstraints(ca=True, path_length=path_length), True), *more)
+    extensions = (
+        (x509.BasicConstraints(ca=True, path_length=path_length), True),
+        (x509.SubjectKeyIdentifier.from_public_key(private.public_key()), False),
+        *([] if any(isinstance(one, x509.KeyUsage) for one, _ in more) else [CERTIFYING]),
+        *more,
+    )
     signed_by = issuer.key if issuer else private
     made = certificate(subject, private.public_key(), issuer, signed_by, extensions=extensions, **changes)
     return Holder(made, private)

@@ -49,6 +49,8 @@ class Settings:
     threads: int = 16
     """Threads for blocking work: database, disk, password hashes."""
     policy_interval_s: int = 30
+    revocation_hosts: tuple[str, ...] = ()
+    """Hosts of own certificate authorities: OCSP and CRLs are fetched from them at inner addresses too."""
 
     @property
     def base_url(self) -> str:
@@ -195,6 +197,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "public_url": _url,
     "metrics_port": _port,
     "scanners": _names,
+    "revocation_hosts": _names,
     "tls_cert": lambda value: Path(str(value)),
     "tls_key": lambda value: Path(str(value)),
     "sparse_indexes": _flag,

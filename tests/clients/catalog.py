@@ -31,16 +31,32 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "helm": ("version", "--short"),
     "helm4": ("version", "--short"),
     "cosign": ("version",),
+    "notation": ("version",),
     "ctr": ("--version",),
     "containerd": ("--version",),
     "registry": ("--version",),
-    "conformance": (),
+    "cosign2": ("version",),
     "debootstrap": ("--version",),
     "docker-compose": ("--version",),
     "git": ("--version",),
     "gpg": ("--version",),
     "notary": ("--version",),
+    "notary-server": ("--version",),
+    "psql": ("--version",),
 }
+
+PINNED: dict[str, tuple[str, str]] = {
+    "conformance": ("conformance", "github.com/opencontainers/distribution-spec/conformance"),
+    "ct_server": ("ct-server", "github.com/google/certificate-transparency-go"),
+    "createtree": ("trillian", "github.com/google/trillian"),
+    "fulcio": ("fulcio", "github.com/sigstore/fulcio"),
+    "rekor-server": ("rekor", "github.com/sigstore/rekor"),
+    "rekor-tiles": ("rekor-tiles", "github.com/sigstore/rekor-tiles/v2"),
+    "timestamp-server": ("timestamp-server", "github.com/sigstore/timestamp-authority/v2"),
+    "trillian_log_server": ("trillian", "github.com/google/trillian"),
+    "trillian_log_signer": ("trillian", "github.com/google/trillian"),
+}
+"""Programs that do not say their version: the folder whose ``go.mod`` pins them, and their module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +88,11 @@ def require(name: str) -> Client:
 
 
 def _version(name: str, path: str) -> str:
-    if name == "conformance":
-        module = (Path(__file__).parent / "conformance" / "go.mod").read_text("utf-8")
-        found = re.search(r"distribution-spec/conformance (v\S+)", module)
-        return found[1] if found else "unknown"
+    if name in PINNED:
+        folder, module = PINNED[name]
+        text = (Path(__file__).parent / folder / "go.mod").read_text("utf-8")
+        pinned = re.search(rf"{re.escape(module)} (v\S+)", text)
+        return pinned[1] if pinned else "unknown"
     done = subprocess.run(
         [path, *VERSION_ARGUMENTS[name]], capture_output=True, text=True, check=False, timeout=30
     )
@@ -84,7 +101,7 @@ def _version(name: str, path: str) -> str:
 
 
 def main() -> None:
-    for name in VERSION_ARGUMENTS:
+    for name in (*VERSION_ARGUMENTS, *PINNED):
         client = find(name)
         print(f"{name:<16} {client.version if client else 'missing':<40} {client.path if client else ''}")
 

@@ -34,7 +34,7 @@ DEBIAN: dict[str, str] = {
     "git": "git",
     "gpg": "gnupg",
     "notary": "notary",
-    "redis-server": "redis-server",
+    "notary-server": "notary",
     "pg_ctlcluster": "postgresql",
 }
 """A program, and the package that brings it."""
@@ -77,6 +77,11 @@ GO: tuple[GoTool, ...] = (
         "cosign",
         ("github.com/sigstore/cosign/v3/cmd/cosign",),
         "-X sigs.k8s.io/release-utils/version.gitVersion=v3.1.2",
+    ),
+    GoTool(
+        "notation",
+        ("github.com/notaryproject/notation/cmd/notation",),
+        "-X github.com/notaryproject/notation/internal/version.BuildMetadata=",
     ),
     GoTool(
         "containerd",

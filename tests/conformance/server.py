@@ -21,18 +21,21 @@ import uvicorn
 from trustgate.api.app import Front, create_site
 from trustgate.api.auth import token_router
 from trustgate.api.http_protocol import RegistryProtocol
+from trustgate.api.notary import NotaryServer
 from trustgate.api.registry import Registry
 from trustgate.flows.access import Actor
 from trustgate.flows.admit import Gate, GateLinks
 from trustgate.flows.gather import Gatherer
 from trustgate.flows.identity import Identity
+from trustgate.flows.notary import TrustFlow
 from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
-from trustgate.flows.signatures import SignatureReader
 from trustgate.flows.tokens import Tokens
 from trustgate.policy.document import PolicySet, load
+from trustgate.settings import Settings
 from trustgate.store.opening import Store, open_store
 from trustgate.wiring import SystemClock
+from trustgate.wiring.evidence import open_evidence
 
 USER = "conformance"
 PASSWORD = "a-password-of-this-test-only"
@@ -56,6 +59,7 @@ class Assembly:
     pull: PullFlow
     gate: Gate
     pool: Executor
+    trust: TrustFlow
 
 
 def open_policies() -> PolicySet:
@@ -83,12 +87,7 @@ def assemble(
         gatherer=Gatherer(
             manifests=store.manifests,
             reports=store.reports,
-            signatures=SignatureReader(
-                manifests=store.manifests,
-                blobs=store.blobs,
-                blob_store=store.blob_store,
-                judgements=store.judgements,
-            ),
+            signatures=open_evidence(Settings(data=data), clock, store).signatures,
         ),
         manifests=store.manifests,
         blobs=store.blobs,
@@ -144,12 +143,25 @@ def assemble(
         body_idle_s=body_idle_s,
     )
 
+    trust = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=frozenset({SERVICE}))
+    notary = NotaryServer(
+        flow=trust,
+        authenticate=authenticate,
+        anonymous=(lambda: actors(None)) if actors is not None else identity.anonymous,
+        pool=pool,
+        public_url="",
+        service=SERVICE,
+        observe=lambda *_: None,
+    )
+
     def stop() -> None:
         pool.shutdown()
         store.close()
 
-    site = create_site([token_router(identity, tokens, call)], on_start=lambda: None, on_stop=stop)
-    return Assembly(Front(registry, site), store, push, pull, gate, pool)
+    tokens_at = token_router(identity, tokens, call, own_hosts=frozenset({SERVICE}))
+    site = create_site([tokens_at], on_start=lambda: None, on_stop=stop)
+    front = Front(registry, site, notary)
+    return Assembly(front, store, push, pull, gate, pool, trust)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tests.clients.catalog import require
 from tests.interop.world import ROOT, run
 
 SUITE = "bookworm"
-PACKAGES = "python3,python3-venv,git,ca-certificates,openssh-client"
+PACKAGES = "python3,python3-venv,git,gpg,ca-certificates,openssh-client"
 FILES_OF_THIS_MACHINE = ("etc/ssl/certs/ca-certificates.crt", "etc/pip.conf")
 SETTINGS_OF_THIS_MACHINE = (
     "PIP_DEFAULT_TIMEOUT",

@@ -356,7 +356,9 @@ def test_docker_signs_pushes_pulls_and_revokes(
     assert "No valid trust data for unsigned" in refused
     # what docker takes for signed, we do; and nothing else
     tags = {tag: _head(trust, repository, tag) for tag in ("1", "2", "unsigned")}
-    attestor = Attestor("release", notary_trust(root_key_ids=[_root_key_id(trust, name)]))
+    shown = json.loads(docker("ci", "trust", "inspect", name))[0]["AdministrativeKeys"]
+    (pin,) = (key["ID"] for role in shown if role["Name"] == "Root" for key in role["Keys"])
+    attestor = Attestor("release", notary_trust(root_key_ids=[pin]))
     for tag, subject in tags.items():
         fact = judge_notary(
             _metadata(trust, name),

@@ -98,6 +98,99 @@ def test_cosign_signs_and_verifies(
     assert (stamped == "") is tsa
 
 
+# --- what we sign ------------------------------------------------------------------------------------
+
+
+def _services(sigstore: SigstoreServer, folder: Path, rekor: int) -> list[object]:
+    config = folder / "ours.json"
+    config.write_bytes(sigstore.signing_config(rekor=rekor))
+    return ["--signing-config", config, "--identity-token", sigstore.token()]
+
+
+@pytest.mark.parametrize("program", ["cosign", "cosign2"])
+@pytest.mark.parametrize(("rekor", "shape"), [(1, ()), (2, ()), (1, ("--legacy",))])
+def test_cosign_verifies_what_we_sign_keyless(
+    world: World, sigstore: SigstoreServer, image: str, tmp_path: Path, rekor: int, shape: tuple, program: str
+) -> None:
+    cosign = Cosign(world, sigstore, tmp_path, program)
+    world.trustgate("ci", "sign", *shape, *_services(sigstore, tmp_path, rekor), image)
+    bundles = program == "cosign2" and not shape
+    more = (["--new-bundle-format"] if bundles else []) + ["--use-signed-timestamps"]
+    assert cosign.verifies(image, WHO, *more) == ""
+    assert cosign.verifies(image, "https://other.test", *more) != ""
+
+
+@pytest.mark.parametrize(("rekor", "shape"), [(1, ()), (2, ()), (1, ("--legacy",))])
+def test_cosign_verifies_what_we_attest_keyless(
+    world: World, sigstore: SigstoreServer, image: str, tmp_path: Path, rekor: int, shape: tuple
+) -> None:
+    cosign = Cosign(world, sigstore, tmp_path)
+    sbom = tmp_path / "sbom.json"
+    sbom.write_text('{"bomFormat": "CycloneDX", "specVersion": "1.6"}')
+    about = ["--predicate", sbom, "--type", "cyclonedx"]
+    world.trustgate("ci", "attest", *shape, *about, *_services(sigstore, tmp_path, rekor), image)
+    assert cosign.verifies(image, WHO, "--type", "cyclonedx", verb="verify-attestation") == ""
+    assert cosign.verifies(image, WHO, "--type", "spdx", verb="verify-attestation") != ""
+
+
+TYPES = {
+    "custom": "anything at all",
+    "cyclonedx": '{"bomFormat": "CycloneDX"}',
+    "spdx": "SPDXVersion: SPDX-2.3\n",
+    "spdxjson": '{"spdxVersion": "SPDX-2.3"}',
+    "slsaprovenance": '{"buildType": "a", "builder": {"id": "b"}}',
+    "slsaprovenance1": '{"buildDefinition": {"buildType": "a"}, "runDetails": {}}',
+    "vuln": '{"scanner": {}, "invocation": {}, "metadata": {}}',
+    "openvex": '{"@context": "https://openvex.dev/ns/v0.2.0"}',
+    "https://types.test/own/v1": '{"own": 1}',
+}
+
+
+@pytest.mark.parametrize("shape", [(), ("--legacy",)], ids=["bundle", "att"])
+def test_cosign_verifies_what_we_attest_with_a_key(
+    world: World, image: str, tmp_path: Path, shape: tuple
+) -> None:
+    """Every type, on one image; each is found by its own name and by no other."""
+    predicate = tmp_path / "predicate"
+    for kind, text in TYPES.items():
+        predicate.write_text(text)
+        about = ["--predicate", predicate, "--type", kind]
+        world.trustgate("ci", "attest", *shape, *about, "--key", world.key_file, image)
+    verify = [require("cosign").path, "verify-attestation", "--allow-http-registry"]
+    verify += ["--insecure-ignore-tlog=true", "--key", world.public_key_file]
+    for kind in TYPES:
+        world.run("ci", *verify, "--type", kind, image)
+    wrong = world.run("ci", *verify, "--type", "link", image, check=False)
+    assert wrong.returncode != 0
+
+
+@pytest.mark.parametrize("rekor", [1, 2])
+def test_cosign_finds_a_key_in_the_log(
+    world: World, sigstore: SigstoreServer, image: str, tmp_path: Path, rekor: int
+) -> None:
+    """Without --insecure-ignore-tlog cosign wants an entry for keys, too."""
+    cosign = Cosign(world, sigstore, tmp_path)
+    services = _services(sigstore, tmp_path, rekor)[:2]
+    world.trustgate("ci", "sign", *services, "--key", world.key_file, image)
+    verify = [require("cosign").path, "verify", "--allow-http-registry", "--trusted-root", cosign.root]
+    world.run("ci", *verify, "--key", world.public_key_file, image)
+
+
+def test_our_tree_shows_what_cosign_attached(
+    world: World, sigstore: SigstoreServer, image: str, tmp_path: Path
+) -> None:
+    cosign = Cosign(world, sigstore, tmp_path)
+    cosign.sign(image, rekor=1, tsa=True)
+    predicate = tmp_path / "sbom.json"
+    predicate.write_text("{}")
+    cosign.sign(image, "--predicate", predicate, "--type", "cyclonedx", rekor=1, tsa=True, verb="attest")
+    found = json.loads(world.trustgate("ci", "tree", "-o", "json", image).stdout)["attached"]
+    assert {(one["kind"], one["says"]) for one in found} == {
+        ("signature", "https://sigstore.dev/cosign/sign/v1"),
+        ("attestation", "https://cyclonedx.org/bom"),
+    }
+
+
 # --- the verdicts of a real verifier on every fault --------------------------------------------------
 
 

@@ -52,6 +52,32 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
         ("tests/unit/evidence",),
     ),
+    "helm": (
+        (
+            *(
+                f"trustgate/evidence/helm/{name}.py"
+                for name in (
+                    "armor",
+                    "chart",
+                    "chart_manifest",
+                    "clear_sign",
+                    "judge",
+                    "metadata",
+                    "packets",
+                    "provenance",
+                    "trust",
+                    "yaml_text",
+                )
+            ),
+            "trustgate/flows/chart_evidence.py",
+            "trustgate/remote/gpg_status.py",
+        ),
+        (
+            "tests/unit/remote/test_gpg.py",
+            "tests/unit/evidence/helm",
+            "tests/unit/flows/test_chart_evidence.py",
+        ),
+    ),
     "policy": (
         (
             "trustgate/policy/engine.py",

@@ -39,6 +39,11 @@ ALLOWED_ROOTS = {
     "Malformed",
     "NotUnderstood",
     "UpdateRefused",
+    "NotTrusted",
+    "PathRefused",
+    "PatternRefused",
+    "Refusal",
+    "TimestampRefused",
 }
 """Exceptions that never leave their room: each is caught where it is defined, or by its one caller."""
 

@@ -43,9 +43,9 @@ def charts_router(flow: ChartFlow, authenticate: Authenticate, clock: Clock, cal
         source = request.client.host if request.client else ""
         return await authenticate(request.headers.get("authorization"), source)
 
-    @router.api_route(
+    @router.head("/charts/{project}/index.yaml", include_in_schema=False)
+    @router.get(
         "/charts/{project}/index.yaml",
-        methods=["GET", "HEAD"],
         operation_id="getChartIndex",
         summary="The index of a project's charts",
     )
@@ -59,9 +59,9 @@ def charts_router(flow: ChartFlow, authenticate: Authenticate, clock: Clock, cal
         body = json.dumps(index_document(entries, generated=clock.now()))
         return Response(body, media_type="application/yaml", headers=NO_STORE)
 
-    @router.api_route(
+    @router.head("/charts/{project}/{file_name}", include_in_schema=False)
+    @router.get(
         "/charts/{project}/{file_name}",
-        methods=["GET", "HEAD"],
         operation_id="getChartFile",
         summary="A chart's package, or its provenance",
     )

@@ -69,7 +69,7 @@ def read_files(content_type: str, body: bytes) -> list[tuple[str, bytes]]:
 
     Raises ``MultipartInvalid``.
     """
-    kind, options = parse_options_header(content_type)
+    kind, options = parse_options_header(content_type.encode("latin-1", "replace"))
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not boundary:
         raise MultipartInvalid("the body is not multipart/form-data with a boundary")

@@ -219,8 +219,8 @@ class NotaryServer:
 
     async def _publish(self, exchange: Exchange, route: TrustRoute) -> None:
         body = await exchange.whole_body(MAX_UPLOAD_BYTES)
-        files = read_files(exchange.header("content-type"), body)
-        await self._call(lambda: self._flow.publish(route.gun, files))
+        kind = exchange.header("content-type")
+        await self._call(lambda: self._flow.publish(route.gun, read_files(kind, body)))
         await exchange.reply(200, _NO_STORE)
 
     async def _feed(self, exchange: Exchange, route: TrustRoute) -> None:

@@ -40,9 +40,17 @@ if TYPE_CHECKING:
 @click.option(
     "--max-blob-bytes", metavar="SIZE", help="The most that is taken as one blob.  [default: 128GiB]"
 )
+@click.option(
+    "--revocation-host",
+    "revocation_hosts",
+    multiple=True,
+    help="Host of an own certificate authority (OCSP, CRL) at an inner address; repeatable.",
+)
 @click.option("--sparse-indexes", is_flag=True, default=None, help="Accept manifests with missing content.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file.  [default: ./trustgate.toml]")
-def serve(config: Path | None, scanners: tuple[str, ...], **flags: Any) -> None:
+def serve(
+    config: Path | None, scanners: tuple[str, ...], revocation_hosts: tuple[str, ...], **flags: Any
+) -> None:
     """Run the registry. Every option can also be set as TRUSTGATE_NAME (--public-url is
     TRUSTGATE_PUBLIC_URL; --scanner is TRUSTGATE_SCANNERS, with commas), or in trustgate.toml.
 
@@ -55,7 +63,8 @@ def serve(config: Path | None, scanners: tuple[str, ...], **flags: Any) -> None:
     logging.basicConfig(
         level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
-    settings = load_settings({**flags, "scanners": scanners or None}, os.environ, config=config)
+    repeated = {"scanners": scanners or None, "revocation_hosts": revocation_hosts or None}
+    settings = load_settings({**flags, **repeated}, os.environ, config=config)
     run_server(settings, announce)
 
 

@@ -1,7 +1,7 @@
 """Attestations: signed statements *about* an artifact. They never sign it; policy reads what they say.
 
 In-toto statements (v0.1 and v1) in a DSSE envelope, in a Sigstore bundle by referrer or in a layer of
-cosign's ``.att`` manifest. The predicate type is compared whole; the predicate is handed on as it is.
+cosign's ``.att`` manifest. A predicate type is one exact URI; the predicate is handed on as it is.
 """
 
 from __future__ import annotations

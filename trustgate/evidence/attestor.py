@@ -58,6 +58,16 @@ class Attestor:
         return self.sole_identity in (None, identity) and identity.startswith(_PREFIX[type(self.trust)])
 
 
+def signs_charts(attestors: Iterable[Attestor]) -> bool:
+    """Whether one of them signs Helm charts: only then are charts read and gpg is asked."""
+    return any(isinstance(one.trust, GpgTrust) for one in attestors)
+
+
+def signs_tags(attestors: Iterable[Attestor]) -> bool:
+    """Whether one of them signs tags in Notary v1 metadata."""
+    return any(isinstance(one.trust, NotaryTrust) for one in attestors)
+
+
 def next_turn(attestors: Iterable[Attestor], now: datetime) -> datetime | None:
     """The next moment at which one of them begins or ceases to count."""
     limits = (limit for one in attestors for limit in (one.not_before, one.not_after))

@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -44,6 +45,7 @@ _MALFORMED: Final = (
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
     x509.InvalidVersion,
+    CryptographyDeprecationWarning,  # for whoever turns warnings into errors
 )
 
 
@@ -59,6 +61,8 @@ def load_certificate(der: bytes) -> x509.Certificate:
         _ = found.not_valid_before_utc, found.not_valid_after_utc, found.serial_number
     except _MALFORMED as exc:
         raise PathRefused(f"the certificate can't be read ({type(exc).__name__})") from exc
+    if found.serial_number <= 0:
+        raise PathRefused("the certificate's serial number is not positive")
     return found
 
 
@@ -182,6 +186,12 @@ def extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether the certificate says that it may issue others."""
+    constraints = extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca
 
 
 @lru_cache(maxsize=512)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from trustgate.evidence.certificate_path import PathRefused, extension, path_to_anchor
+from trustgate.evidence.certificate_path import PathRefused, extension, is_authority, path_to_anchor
 from trustgate.evidence.timestamp_token import (
     MAX_TOKEN_BYTES,
     MAX_TOKEN_CERTIFICATES,
@@ -182,6 +182,5 @@ def _check_signer(signer: x509.Certificate) -> None:
     keys = extension(signer, x509.KeyUsage)
     if keys is not None and not (keys.digital_signature or keys.content_commitment):
         raise TimestampRefused("the timestamp's key is not for signatures")
-    constraints = extension(signer, x509.BasicConstraints)
-    if constraints is not None and constraints.ca:
+    if is_authority(signer):
         raise TimestampRefused("the timestamp's certificate is an authority's")

@@ -13,7 +13,6 @@ from trustgate.evidence.cosign_claim import Claim
 from trustgate.evidence.keys import KeyTrust
 from trustgate.evidence.model import Outcome, Signer, TimeEvidence
 from trustgate.evidence.signature_bytes import verifies
-from trustgate.evidence.sigstore.certificate import Identity
 from trustgate.evidence.sigstore.content import Holder
 from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.second_judge import second_opinion
@@ -61,7 +60,7 @@ class _Vote:
     attestor: Attestor
     identity: str
     proof: Proof
-    found: Identity | None = None
+    found: KeylessProof | None = None
     """Of a certificate."""
 
 
@@ -207,7 +206,7 @@ def _vote(one: Attestor, trust: KeylessTrust, found: KeylessProof | Refusal, now
     trust.check(found)
     if not one.in_time(now):
         raise NotTrusted(f"signed by {one.name}, outside the time that the trust store gives it")
-    return _Vote(one, named(found.identity), found.proof, found.identity)
+    return _Vote(one, named(found.identity), found.proof, found)
 
 
 def _second(claim: Claim, votes: Sequence[_Vote]) -> Weighed:

@@ -136,6 +136,34 @@ class ChartEvidence:
         return content
 
 
+def judge_files(
+    package: bytes,
+    provenance: bytes,
+    file_name: str,
+    *,
+    openpgp: OpenPgp,
+    attestors: Sequence[Attestor],
+    now: datetime,
+) -> SignatureFact:
+    """A package and the provenance beside it, as ``helm verify`` reads them.
+
+    Raises ``OpenPgpUnavailable``.
+    """
+    try:
+        candidate = ChartCandidate(provenance, read_chart(package))
+    except HelmRefused as exc:
+        return refused(Digest.of(provenance), exc)
+    claim = helm_claim(candidate, subject=None)
+    own = candidate.chart.metadata.file_name
+    if isinstance(claim, SignatureFact):
+        return claim
+    if file_name != own:
+        return refused(candidate.evidence, HelmRefused(f"is for {own}, and the file is {file_name[:80]!a}"))
+    question = claim.question
+    answers = {digest: openpgp.verify(question, ring, at=now) for digest, ring in keyrings(attestors).items()}
+    return judge_helm(claim, answers, attestors=attestors, now=now)
+
+
 class _Kept(Generic[K, V]):
     """The newest results, by what they hang on."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
-from trustgate.evidence.model import Absent, Known, Role, Unreachable
+from trustgate.evidence.model import Absent, Known, Role, SignatureFact, Unreachable
 from trustgate.flows.gather import NOT_ASKED
-from trustgate.policy.model import Evidence, SubjectEvidence
+from trustgate.policy.model import Evidence, Partly, SubjectEvidence
 
 
 def rows(evidence: Evidence) -> tuple[Mapping[str, str], ...]:
@@ -18,20 +19,26 @@ def rows(evidence: Evidence) -> tuple[Mapping[str, str], ...]:
 def _signature_rows(subject: SubjectEvidence) -> Iterable[Mapping[str, str]]:
     match subject.signatures:
         case Known(facts):
-            for fact in facts:
-                yield {
-                    "kind": str(fact.kind),
-                    "subject": str(subject.digest),
-                    "digest": str(fact.evidence),
-                    "outcome": str(fact.outcome),
-                    "reason": fact.reason,
-                    "attestors": ", ".join(fact.attestors),
-                }
+            yield from map(partial(_fact_row, subject), facts)
+        case Partly(facts, why):
+            yield from map(partial(_fact_row, subject), facts)
+            yield _plain_row("signature", subject, "unreachable", why)
         case Absent(why):
             yield _plain_row("signature", subject, "absent", why)
         case Unreachable(why):
             if subject.signatures is not NOT_ASKED:
                 yield _plain_row("signature", subject, "unreachable", why)
+
+
+def _fact_row(subject: SubjectEvidence, fact: SignatureFact) -> Mapping[str, str]:
+    return {
+        "kind": str(fact.kind),
+        "subject": str(subject.digest),
+        "digest": str(fact.evidence),
+        "outcome": str(fact.outcome),
+        "reason": fact.reason,
+        "attestors": ", ".join(fact.attestors),
+    }
 
 
 def _scan_rows(subject: SubjectEvidence) -> Iterable[Mapping[str, str]]:

@@ -54,7 +54,7 @@ class Gatherer:
     ) -> Evidence:
         """Everything that ``needs`` names, for the digest of ``request``."""
         look = _Look(self, request.repository, needs, policies, now)
-        subject = look.subject(request.digest, role, platform="", depth=0)
+        subject = look.subject(request.digest, role, platform="", depth=0, tag=request.tag)
         parents = look.parents(request.digest) if Need.SIGNATURES in needs else ()
         tag = self._tag_state(request) if Need.TAG in needs else NOT_ASKED
         return Evidence(subject=subject, parents=parents, tag=tag)
@@ -112,14 +112,16 @@ class _Look:
         self._now = now
         self._budget = MAX_CHILDREN
 
-    def subject(self, digest: Digest, role: Role, *, platform: str, depth: int) -> SubjectEvidence:
+    def subject(
+        self, digest: Digest, role: Role, *, platform: str, depth: int, tag: Tag | None = None
+    ) -> SubjectEvidence:
         stored = self._stored(digest)
         children, complete = self._children(stored, depth) if stored and role is Role.INDEX else ((), True)
         return SubjectEvidence(
             digest=digest,
             role=role,
             media_type=stored.media_type if stored else "",
-            signatures=self._signatures(digest, stored),
+            signatures=self._signatures(digest, stored, tag),
             scan=self._scan(digest, role),
             children=children,
             complete=complete,
@@ -171,15 +173,17 @@ class _Look:
             digest=parent.digest,
             role=Role.INDEX,
             media_type=parent.media_type,
-            signatures=self._signatures(parent.digest, parent),
+            signatures=self._signatures(parent.digest, parent, None),
             scan=Absent("an index is judged by its children"),
         )
 
-    def _signatures(self, digest: Digest, stored: StoredManifest | None) -> Signatures:
+    def _signatures(self, digest: Digest, stored: StoredManifest | None, tag: Tag | None) -> Signatures:
         if Need.SIGNATURES not in self._needs:
             return NOT_ASKED
         subject = Subject(digest, stored.media_type if stored else "", len(stored.raw) if stored else 0)
-        return self._gatherer.signatures.signatures(self._repository, subject, self._policies, self._now)
+        return self._gatherer.signatures.signatures(
+            self._repository, subject, stored, tag, self._policies, self._now
+        )
 
     def _scan(self, digest: Digest, role: Role) -> Scan:
         if Need.SCAN not in self._needs:

@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustgate.errors import Conflict, InvalidInput, NotFound, StorageUnavailable
 from trustgate.evidence.notary.canonical import Malformed
+from trustgate.evidence.notary.chain import MAX_ROOTS
 from trustgate.evidence.notary.judge import MetadataSet
 from trustgate.evidence.notary.keys import TufKey
 from trustgate.evidence.notary.publication import Held, Refusal, Update
-from trustgate.evidence.notary.server_signed import current_key, refresh
+from trustgate.evidence.notary.server_signed import current_key, has_expired, refresh
 from trustgate.evidence.notary.signing import MetadataSigner
 from trustgate.evidence.notary.update import decide_update, root_key_ids
 from trustgate.oci.names import RepositoryName
@@ -155,7 +156,7 @@ class TrustFlow:
         found = []
         for gun in self._files.guns(repository):
             files = _retried(lambda gun=gun: self._refreshed(gun))  # type: ignore[misc]  # called at once
-            roots = self._files.roots(gun)
+            roots = self._files.roots(gun)[-MAX_ROOTS:]
             needed = [files.get(role) for role in ("timestamp", "snapshot")]
             if not roots or None in needed:
                 continue
@@ -179,10 +180,14 @@ class TrustFlow:
         )
 
     def _refreshed(self, gun: str) -> Mapping[str, StoredMetadata]:
+        current = self._files.current(gun)
+        if not has_expired({role: stored.file for role, stored in current.items()}, self._clock.now()):
+            return current
         held = self._held(gun, None)
         update = refresh(held, self._clock.now())
-        if update is not None:
-            self._write(held, update)
+        if update is None:
+            return current
+        self._write(held, update)
         return self._files.current(gun)
 
     def _write(self, held: Held, update: Update) -> None:

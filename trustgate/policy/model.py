@@ -47,7 +47,26 @@ class Request:
     tag: Tag | None = None
 
 
-Signatures: TypeAlias = Known[tuple[SignatureFact, ...]] | Absent | Unreachable
+@dataclass(frozen=True, slots=True)
+class Partly:
+    """Facts about some of the signatures; others could not be read or judged, and ``why``."""
+
+    facts: tuple[SignatureFact, ...]
+    why: str
+
+
+Signatures: TypeAlias = Known[tuple[SignatureFact, ...]] | Partly | Absent | Unreachable
+
+
+def facts_of(signatures: Signatures) -> tuple[SignatureFact, ...]:
+    """All that is known, whole or not."""
+    match signatures:
+        case Known(facts) | Partly(facts, _):
+            return facts
+        case Absent() | Unreachable():
+            return ()
+
+
 Scan: TypeAlias = Known[ScanReport] | Absent | Unreachable
 
 

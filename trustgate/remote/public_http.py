@@ -25,9 +25,14 @@ MAX_URL_CHARACTERS: Final = 2048
 MAX_LOOKUPS: Final = 4
 """Names that are looked up at the same time: a resolver that hangs holds no more threads."""
 _PORTS: Final = {"http": 80, "https": 443}
-_METADATA: Final = frozenset({ipaddress.ip_address("168.63.129.16")})
-"""Public by number, and yet the inside of a cloud: Azure's host agent. Others are link-local."""
-_NAT64: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+_INNER: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "64:ff9b:1::/48"),
+    )
+)
+"""What counts as global somewhere and is not: host agents of clouds, protocol assignments, test networks."""
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _HINT: Final = (
     "internal authorities have to be allowed by name; otherwise this is not an address to be fetched"
 )
@@ -44,7 +49,7 @@ def resolve(host: str, port: int) -> list[str]:
 
 def is_public(address: Address) -> bool:
     """Whether the address is out in the world, in each of the forms in which an inner one can be written."""
-    if address in _METADATA or address.is_multicast or not address.is_global:
+    if any(address in network for network in _INNER) or address.is_multicast or not address.is_global:
         return False
     return all(is_public(inner) for inner in _inside(address))
 
@@ -58,7 +63,7 @@ def _inside(address: Address) -> Iterator[Address]:
             yield address.sixtofour
         if address.teredo is not None:
             yield from address.teredo
-        if any(address in network for network in _NAT64):
+        if address in _NAT64:
             yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
 
 

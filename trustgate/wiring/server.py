@@ -45,6 +45,7 @@ from trustgate.settings import Settings
 from trustgate.store.opening import Store, open_store
 from trustgate.wiring.chores import Ticker, chores, readiness
 from trustgate.wiring.clock import SystemClock
+from trustgate.wiring.evidence import open_evidence
 from trustgate.wiring.policies import in_force, open_policies, policy_status, reload_now
 
 
@@ -81,8 +82,8 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
     metrics = Metrics()
     metrics.count_jobs_with(store.jobs.counts)
     reload = open_policies(settings, clock, store, metrics)
-    signatures = _signatures(store)
-    gate = _gate(settings, clock, store, signatures, reload, metrics)
+    evidence = open_evidence(settings, clock, store)
+    gate = _gate(settings, clock, store, evidence.signatures, reload, metrics)
     scan = _scan(settings, clock, store, metrics)
     worker = Worker(scan, owner=f"{socket.gethostname()}:{os.getpid()}")
     tokens = Tokens(store.signing_keys, clock)
@@ -101,12 +102,12 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
 
     def pushed(repository: RepositoryName, manifest: Manifest, tags: tuple[Tag, ...]) -> None:
         worker.wake()
-        signatures.arrived(repository, manifest, tags, in_force(reload), clock.now())
+        evidence.signatures.arrived(repository, manifest, tags, in_force(reload), clock.now())
 
     push, pull, charts = _transfer(settings, clock, store, gate, pushed)
     authenticate = authenticator(identity, _caller(pool))
     registry = _registry(settings, push, pull, authenticate, identity.service, metrics, pool)
-    notary = _notary(settings, clock, store, identity, authenticate, metrics, pool)
+    notary = _notary(settings, evidence.trust, identity, authenticate, metrics, pool)
     ticker = Ticker(chores(settings, clock, store, reload, metrics))
 
     def start() -> None:
@@ -135,6 +136,7 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
 
     def close() -> None:
         pool.shutdown(wait=True)
+        evidence.close()
         store.close()
 
     return Server(
@@ -147,15 +149,6 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         setup_code=first_start.prepare(),
         password_file=first_start.password_file,
         close=close,
-    )
-
-
-def _signatures(store: Store) -> SignatureReader:
-    return SignatureReader(
-        manifests=store.manifests,
-        blobs=store.blobs,
-        blob_store=store.blob_store,
-        judgements=store.judgements,
     )
 
 
@@ -254,14 +247,12 @@ def _registry(
 
 def _notary(
     settings: Settings,
-    clock: Clock,
-    store: Store,
+    flow: TrustFlow,
     identity: Identity,
     authenticate: Authenticate,
     metrics: Metrics,
     pool: ThreadPoolExecutor,
 ) -> NotaryServer:
-    flow = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=settings.own_hosts)
     return NotaryServer(
         flow=flow,
         authenticate=authenticate,

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trustgate.errors import ManifestInvalid
+from trustgate.evidence.attestation import attestation_candidates
 from trustgate.evidence.cosign import candidates_from_bundle_manifest, candidates_from_legacy_manifest
 from trustgate.evidence.model import SignatureCandidate
 from trustgate.evidence.shape import fallback_tag, legacy_signature_tag
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
+from trustgate.oci.names import Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,14 @@ class FixtureRepository:
     def candidates(self) -> tuple[SignatureCandidate, ...]:
         """Everything that says it signs ``v1``: by ``subject``, by the referrers' tag, by ``.sig``."""
         return (*self._referrers(), *self._legacy())
+
+    def attestations(self) -> tuple[SignatureCandidate, ...]:
+        """Everything that says something about ``v1``: by referrer, and by ``.att``."""
+        digest = self.tags.get(Tag(f"sha256-{self.subject.hex}.att"))
+        if digest is None:
+            return tuple(self._referrers())
+        manifest = parse_manifest(self.blob(digest))
+        return (*self._referrers(), *attestation_candidates(manifest, self._contents(manifest)))
 
     def _referrers(self) -> Iterator[SignatureCandidate]:
         listed = self.tags.get(fallback_tag(self.subject))

@@ -10,9 +10,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 
 from tests import signing_world as world
+from tests import sigstore_world
 from trustgate.evidence.attestor import Attestor
-from trustgate.evidence.cosign import MAX_REASON_CHARACTERS, judge
+from trustgate.evidence.cosign import judge
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, Outcome, SignatureCandidate, SignatureFact, Signer
+from trustgate.evidence.printable import MAX_REASON_CHARACTERS
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor
 
@@ -124,14 +126,14 @@ UNSIGNED: list[tuple[str, Callable[[dict[str, Any]], object], Outcome, str]] = [
     (
         "certificate",
         lambda d: d.update(verificationMaterial={"certificate": {"rawBytes": "AAAA"}}),
-        Outcome.NOT_UNDERSTOOD,
-        "keyless signatures are not judged by this version",
+        Outcome.UNTRUSTED,
+        "names no keyless signer",
     ),
     (
         "chain",
-        lambda d: d.update(verificationMaterial={"x509CertificateChain": {}}),
-        Outcome.NOT_UNDERSTOOD,
-        "keyless signatures are not judged by this version",
+        lambda d: d.update(verificationMaterial={"x509CertificateChain": {"certificates": []}}),
+        Outcome.BROKEN,
+        "as x509CertificateChain",
     ),
     ("key and certificate", material(certificate={"rawBytes": "AAAA"}), Outcome.BROKEN, "one of"),
     ("no material", lambda d: d.update(verificationMaterial={}), Outcome.BROKEN, "one of"),
@@ -152,10 +154,10 @@ UNSIGNED: list[tuple[str, Callable[[dict[str, Any]], object], Outcome, str]] = [
         "does not name",
     ),
     ("hint is a number", material(publicKey={"hint": 7}), Outcome.BROKEN, "hint"),
-    ("message signature too", lambda d: d.update(messageSignature={}), Outcome.BROKEN, "message signature"),
+    ("message signature too", lambda d: d.update(messageSignature={}), Outcome.BROKEN, "messageSignature"),
     (
         "message signature only",
-        lambda d: d.update(messageSignature=d.pop("dsseEnvelope")),
+        lambda d: d.update(messageSignature={"signature": d.pop("dsseEnvelope")["payload"][:64]}),
         Outcome.BROKEN,
         "message signature",
     ),
@@ -270,13 +272,18 @@ def test_the_older_spelling_of_version_three_is_read() -> None:
     assert outcome(world.bundle(SUBJECT, ALICE, edit=lambda d: d.update(edit)))[0] is Outcome.VERIFIED
 
 
-@pytest.mark.parametrize("field", ["tlogEntries", "timestampVerificationData"])
-def test_log_entries_and_timestamps_are_named_and_not_judged(field: str) -> None:
-    raw = world.bundle(SUBJECT, ALICE, edit=material(**{field: [{"logIndex": "1"}]}))
-    assert outcome(raw) == (
+def test_log_entries_without_a_trusted_root_are_named_and_not_judged() -> None:
+    made = sigstore_world.sign_statement(SUBJECT, key=ALICE, holder=ALICE.public_key())
+    assert outcome(sigstore_world.bundle_of(made)) == (
         Outcome.VERIFIED,
         "verified by alice; its log entries and timestamps were not judged",
     )
+
+
+@pytest.mark.parametrize("field", ["tlogEntries", "timestampVerificationData"])
+def test_log_entries_and_timestamps_that_are_none(field: str) -> None:
+    raw = world.bundle(SUBJECT, ALICE, edit=material(**{field: [{"logIndex": "1"}]}))
+    assert outcome(raw)[0] is Outcome.BROKEN
 
 
 def test_duplicate_keys_are_refused_outside_and_inside() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests import signing_world as world
+from tests import sigstore_world
 from trustgate.evidence.cosign import judge
 from trustgate.evidence.model import MAX_SIMPLE_SIGNING_BYTES, Outcome, SignatureCandidate
 from trustgate.oci import media
@@ -167,15 +168,26 @@ def test_a_layer_without_signature_is_broken() -> None:
     assert verdict(stripped)[0] is Outcome.BROKEN
 
 
-def test_a_keyless_layer_is_not_understood() -> None:
+def test_a_certificate_that_is_none() -> None:
     candidate = world.legacy_candidate(SUBJECT, ALICE, annotations={"dev.sigstore.cosign/certificate": "x"})
-    assert verdict(candidate) == (Outcome.NOT_UNDERSTOOD, "keyless signatures are not judged by this version")
+    assert verdict(candidate) == (
+        Outcome.BROKEN,
+        "its certificate annotation is not one PEM certificate",
+    )
+
+
+def test_log_entries_without_a_trusted_root_are_named_and_not_judged() -> None:
+    made = sigstore_world.sign_payload(SUBJECT, key=ALICE, holder=ALICE.public_key())
+    candidate = sigstore_world.layer_of(SUBJECT, made, sigstore_world.annotations_of(made))
+    found, reason = verdict(candidate)
+    assert (found, reason.endswith("were not judged")) == (Outcome.VERIFIED, True)
 
 
 @pytest.mark.parametrize("name", ["dev.sigstore.cosign/bundle", "dev.sigstore.cosign/rfc3161timestamp"])
-def test_log_entries_and_timestamps_are_named_and_not_judged(name: str) -> None:
-    found, reason = verdict(world.legacy_candidate(SUBJECT, ALICE, annotations={name: "{}"}))
-    assert (found, reason.endswith("were not judged")) == (Outcome.VERIFIED, True)
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"Payload": 1}', '{"a": 1, "a": 1}', "\udcff"])
+def test_log_entries_and_timestamps_that_are_none(name: str, text: str) -> None:
+    found, _ = verdict(world.legacy_candidate(SUBJECT, ALICE, annotations={name: text}))
+    assert found is Outcome.BROKEN
 
 
 def test_the_layer_must_be_simple_signing_and_match_its_bytes() -> None:

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import signing_world as world
-from trustgate.evidence.bundle import NotUnderstood, key_bundle, read_bundle
-from trustgate.evidence.cosign import MAX_REASON_CHARACTERS, judge, judge_all, read_simple_signing
+from trustgate.evidence.bundle import NotUnderstood, read_bundle, read_json
+from trustgate.evidence.cosign import judge, judge_all
 from trustgate.evidence.dsse import Malformed, read_statement
 from trustgate.evidence.model import Outcome, SignatureCandidate
+from trustgate.evidence.printable import MAX_REASON_CHARACTERS
 from trustgate.evidence.shape import role_of
+from trustgate.evidence.simple_signing import read_simple_signing
 from trustgate.oci.digest import Digest
 
 SUBJECT = world.image().manifest
@@ -102,7 +104,7 @@ def test_a_changed_signature_is_never_verified(signature: bytes) -> None:
 @few
 @given(st.binary(max_size=300) | json_values.map(lambda value: json.dumps(value).encode()) | mutated(BUNDLE))
 def test_parsers_raise_nothing_of_their_own(raw: bytes) -> None:
-    for parse in (read_bundle, key_bundle, read_statement, read_simple_signing):
+    for parse in (read_json, read_bundle, read_statement, read_simple_signing):
         with suppress(Malformed, NotUnderstood):
             parse(raw)
 

@@ -296,3 +296,14 @@ def test_a_signature_is_told_by_its_bytes_and_not_by_its_name(inside: Assembly) 
     stored = inside.store.manifests.find(WEB, Digest.of(raw))
     assert stored is not None
     assert stored.role is not Role.SIGNATURE
+
+
+def test_a_push_on_a_condition_is_not_tried_again(inside: Assembly, image: bytes) -> None:
+    tag = Tag("1")
+    put = {"content_type": media.OCI_MANIFEST}
+    inside.push.manifest(WEB, tag, image, ROOT, only_if={tag: None}, **put)
+    with pytest.raises(Conflict, match="points elsewhere by now"):
+        inside.push.manifest(WEB, tag, image, ROOT, only_if={tag: None}, **put)
+    with pytest.raises(Conflict):
+        inside.push.manifest(WEB, tag, image, ROOT, only_if={tag: Digest.of(b"other")}, **put)
+    inside.push.manifest(WEB, tag, image, ROOT, only_if={tag: Digest.of(image)}, **put)

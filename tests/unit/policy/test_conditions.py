@@ -20,11 +20,12 @@ from tests.unit.policy.scenes import (
     signed,
     subject,
 )
-from trustgate.evidence.model import Known, Outcome, Role
+from trustgate.evidence.model import Known, Outcome, Role, SignatureKind
 from trustgate.policy.document import PolicySet
 from trustgate.policy.model import Verdict, VerdictKind
 
 ALLOW, DENY = VerdictKind.ALLOW, VerdictKind.DENY
+NOTATION = SignatureKind.NOTATION
 DAY = timedelta(days=1)
 LOG: Any = frozenset({"log"})
 STAMP: Any = frozenset({"timestamp"})
@@ -55,10 +56,11 @@ def verdict(condition: str, **known: Any) -> Verdict:
         ("timestamp: always", {"timestamps": 1}, ALLOW),
         ("timestamp: always", {"unproven": STAMP}, DENY),
         ("timestamp: ifCertExpired", {}, ALLOW),
-        ("revocation: enforce", {"revocation": "good"}, ALLOW),
-        ("revocation: enforce", {"revocation": "not-asked"}, ALLOW),
-        ("revocation: enforce", {"revocation": "unknown"}, DENY),
-        ("revocation: enforce", {"revocation": "revoked"}, DENY),
+        ("revocation: enforce", {}, ALLOW),
+        ("revocation: enforce", {"kind": NOTATION, "revocation": "good"}, ALLOW),
+        ("revocation: enforce", {"kind": NOTATION, "revocation": "not-asked"}, DENY),
+        ("revocation: enforce", {"kind": NOTATION, "revocation": "unknown"}, DENY),
+        ("revocation: enforce", {"kind": NOTATION, "revocation": "revoked"}, DENY),
     ],
 )
 def test_a_signature_counts_when_it_meets_the_condition(

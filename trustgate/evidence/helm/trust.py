@@ -18,8 +18,8 @@ MAX_KEYRING_BYTES: Final = 1024 * 1024
 MAX_FINGERPRINTS: Final = 256
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 16384
-MAX_ARMORED_BLOCKS: Final = 1000
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
+_KEYBOX = b"KBXf"
 _BEGIN, _END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 
 
@@ -48,14 +48,7 @@ def gpg_identity(fingerprint: str) -> str:
 
 def gpg_trust(keyring: bytes, fingerprints: Iterable[str]) -> GpgTrust:
     """Trust in some keys of a binary or armored keyring. Raises ``KeyUnreadable``."""
-    if len(keyring) > MAX_KEYRING_BYTES:
-        raise KeyUnreadable(f"the keyring has {len(keyring)} bytes, at most {MAX_KEYRING_BYTES} are read")
-    try:
-        binary = _binary(keyring)
-        keys = {key.fingerprint: key for key in key_packets(binary)}
-    except HelmRefused as exc:
-        hint = "write it with: gpg --export FINGERPRINT > keyring.gpg"
-        raise KeyUnreadable(f"the keyring {exc}", hint=hint) from exc
+    binary, keys = _keyring(keyring)
     wanted = frozenset(map(_fingerprint, fingerprints))
     if not 1 <= len(wanted) <= MAX_FINGERPRINTS:
         raise KeyUnreadable(
@@ -67,6 +60,18 @@ def gpg_trust(keyring: bytes, fingerprints: Iterable[str]) -> GpgTrust:
     return GpgTrust(binary, wanted, keys, Digest.of(binary))
 
 
+def whole_keyring_trust(keyring: bytes) -> GpgTrust:
+    """Trust in every key of a keyring, as helm's ``--keyring`` means it: for commands, not for policies.
+
+    Weak keys are refused when they sign. Raises ``KeyUnreadable``.
+    """
+    binary, keys = _keyring(keyring)
+    primaries = frozenset(key.primary for key in keys.values())
+    if not primaries:
+        raise KeyUnreadable("the keyring holds no key that is read here: version 4 keys are")
+    return GpgTrust(binary, primaries, keys, Digest.of(binary))
+
+
 def weakness(key: KeyPacket) -> str:
     """Why signatures by such a key do not count; empty when they do."""
     if key.algorithm in RSA:
@@ -76,6 +81,17 @@ def weakness(key: KeyPacket) -> str:
         return ""
     name = "DSA" if key.algorithm == DSA else f"of algorithm {key.algorithm}"
     return f"it is {name}; RSA, ECDSA and EdDSA keys count"
+
+
+def _keyring(keyring: bytes) -> tuple[bytes, Mapping[str, KeyPacket]]:
+    if len(keyring) > MAX_KEYRING_BYTES:
+        raise KeyUnreadable(f"the keyring has {len(keyring)} bytes, at most {MAX_KEYRING_BYTES} are read")
+    try:
+        binary = _binary(keyring)
+        return binary, {key.fingerprint: key for key in key_packets(binary)}
+    except HelmRefused as exc:
+        hint = "write it with: gpg --export FINGERPRINT > keyring.gpg"
+        raise KeyUnreadable(f"the keyring {exc}", hint=hint) from exc
 
 
 def _check_wanted(fingerprint: str, keys: Mapping[str, KeyPacket]) -> None:
@@ -102,6 +118,8 @@ def _binary(keyring: bytes) -> bytes:
     """Raises ``HelmRefused``."""
     if not keyring:
         raise HelmRefused("is empty")
+    if keyring[8:12] == _KEYBOX:
+        raise HelmRefused("is a keybox (pubring.kbx), GnuPG's own database")
     if keyring[:1] >= b"\x80":
         return keyring
     try:

@@ -55,24 +55,30 @@ def held_signers(held: Held, role: RoleKeys) -> tuple[MetadataSigner, ...]:
     return signers if len(signers) >= role.threshold else ()
 
 
+def has_expired(files: Mapping[str, MetadataFile], now: datetime) -> bool:
+    """Whether a snapshot or timestamp that is held has to be renewed: no key is needed to tell."""
+    try:
+        return any(
+            role in files and now >= read(files[role].raw).signed.expires
+            for role, read in (("snapshot", read_snapshot), ("timestamp", read_timestamp))
+        )
+    except Malformed:
+        return False
+
+
 def refresh(held: Held, now: datetime) -> Update | None:
     """New server-signed files when those that are held have expired; ``None`` when nothing is to be done.
 
     Nothing is renewed under a root that has expired itself, nor what is signed by others.
     """
-    root_raw, snapshot_raw, stamp_raw = held.raw("root"), held.raw("snapshot"), held.raw("timestamp")
-    if root_raw is None or snapshot_raw is None or stamp_raw is None:
+    root_raw, snapshot = held.raw("root"), held.files.get("snapshot")
+    if root_raw is None or snapshot is None or not has_expired(held.files, now):
         return None
+    files: tuple[MetadataFile, ...] = ()
     try:
         root = read_root(root_raw)
-        stale = now >= read_snapshot(snapshot_raw).signed.expires
-        if not stale and now < read_timestamp(stamp_raw).signed.expires:
-            return None
         check_in_time(root.signed, now)
-        if not stale:
-            snapshot = held.files["snapshot"]
-            files: tuple[MetadataFile, ...] = ()
-        else:
+        if now >= read_snapshot(snapshot.raw).signed.expires:
             snapshot = next_snapshot(held, root, held.listed, now)
             files = (snapshot,)
         stamp = next_timestamp(held, root, snapshot.raw, now)

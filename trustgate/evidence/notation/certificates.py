@@ -102,11 +102,7 @@ def spki_sha256(certificate: x509.Certificate) -> str:
 
 def subject_of(certificate: x509.Certificate) -> str:
     """The subject for people: escaped and cut."""
-    try:
-        text = certificate.subject.rfc4514_string()
-    except UNREADABLE:
-        text = f"serial number {certificate.serial_number}"
-    return ascii(text[:120])[1:-1] or "an empty subject"
+    return ascii(certificate.subject.rfc4514_string()[:120])[1:-1] or "an empty subject"
 
 
 def code_signing_chain(certificates: Sequence[x509.Certificate]) -> Chain:
@@ -252,10 +248,10 @@ def _check_authority(authority: x509.Certificate, usage: x509.KeyUsage, below: i
 def signing_key(chain: Chain) -> PublicKey:
     """The leaf's key. Raises ``Broken`` when it is of a kind that signs nothing here."""
     key = chain.leaf.public_key()
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise Broken("the signing key is neither RSA nor EC")
     algorithm_of(key)
-    if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        return key
-    raise Broken("the signing key is neither RSA nor EC")
+    return key
 
 
 def _moment(moment: datetime) -> str:

@@ -13,7 +13,6 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from trustgate.evidence.notation.certificates import UNREADABLE
 from trustgate.evidence.notation.refusal import Untrusted, shown
 
 PREFIX: Final = "x509.subject"
@@ -113,11 +112,7 @@ def _unescaped(raw: str) -> str:
 def identity_of(certificate: x509.Certificate) -> Identity:
     """The subject as an identity. Raises ``Untrusted`` where no identity but ``*`` can name it."""
     identity: dict[str, str] = {}
-    try:
-        parts = [list(one) for one in certificate.subject.rdns]
-    except UNREADABLE as exc:
-        raise Untrusted("the signing certificate's subject can't be read") from exc
-    for part in parts:
+    for part in map(list, certificate.subject.rdns):
         kind = _TYPES.get(part[0].oid)
         value = part[0].value
         if len(part) != 1 or kind is None or not isinstance(value, str) or "=#" in value:

@@ -143,7 +143,7 @@ def read_signature(candidate: NotationCandidate, subject: Subject) -> Sound:
         )
     # 3. the signature over payload and signed attributes
     if not verifies(key, envelope.signature, envelope.signed):
-        raise Broken("the signature does not verify with the key of its certificate")
+        raise Broken(f"the signature does not verify as {expected} with the key of its certificate")
     # 4. what was signed is the subject, all three parts of its descriptor
     target = read_payload(envelope.payload)
     check_target(target, subject)

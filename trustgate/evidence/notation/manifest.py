@@ -60,19 +60,19 @@ def candidate_of(manifest: Manifest, contents: Mapping[Digest, bytes]) -> Notati
 def check_manifest(manifest: Manifest) -> Descriptor:
     """The one layer of a signature manifest that is as specified. Raises ``Broken``."""
     if manifest.media_type != media.OCI_MANIFEST:
-        raise Broken(f"its manifest is a {shown(manifest.media_type)}, not an OCI image manifest")
+        raise Broken(f"its manifest is of type {shown(manifest.media_type)}, not an OCI image manifest")
     if manifest.artifact_type != NOTARY_SIGNATURE:
         raise Broken(
             f"its manifest's artifactType is {shown(manifest.artifact_type)}, not {NOTARY_SIGNATURE}"
         )
     config = manifest.config.media_type if manifest.config else ""
     if config not in {media.OCI_EMPTY, NOTARY_SIGNATURE}:
-        raise Broken(f"its manifest's configuration is a {shown(config)}, not an empty one")
+        raise Broken(f"its manifest's configuration is of type {shown(config)}, not empty")
     if len(manifest.layers) != 1:
         raise Broken(f"its manifest has {len(manifest.layers)} layers; a signature is exactly one")
     layer = manifest.layers[0]
     if layer.media_type not in ENVELOPES:
-        raise Broken(f"its layer is a {shown(layer.media_type)}, neither {JWS} nor {COSE}")
+        raise Broken(f"its layer is of type {shown(layer.media_type)}, neither {JWS} nor {COSE}")
     if layer.size > MAX_ENVELOPE_BYTES:
         raise Broken(f"its envelope has {layer.size} bytes, at most {MAX_ENVELOPE_BYTES} are read")
     return layer

@@ -11,7 +11,7 @@ from asn1crypto.core import GeneralizedTime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtendedKeyUsageOID, SignatureAlgorithmOID
@@ -28,7 +28,6 @@ from trustgate.evidence.notation.revocation import (
 )
 
 MAX_RESPONSE_BYTES: Final = 64 * 1024
-MAX_SINGLE_RESPONSES: Final = 64
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _PSS: Final = SignatureAlgorithmOID.RSASSA_PSS
 
@@ -91,9 +90,7 @@ def _judge(  # noqa: PLR0911  # each no has its reason
 def _single(
     responses: Iterable[ocsp.OCSPSingleResponse], certificate: x509.Certificate, issuer: x509.Certificate
 ) -> ocsp.OCSPSingleResponse | None:
-    for number, one in enumerate(responses):
-        if number == MAX_SINGLE_RESPONSES:
-            return None
+    for one in responses:
         if one.serial_number == certificate.serial_number and _is_of(one, issuer):
             return one
     return None
@@ -109,15 +106,15 @@ def _is_of(single: ocsp.OCSPSingleResponse, issuer: x509.Certificate) -> bool:
 
 def _key_bits(certificate: x509.Certificate) -> bytes:
     """The subjectPublicKey without its algorithm (RFC 6960, section 4.1.1)."""
-    identifier = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())  # checks the kind of key
-    del identifier
     match certificate.public_key():
         case rsa.RSAPublicKey() as key:
             return key.public_bytes(Encoding.DER, PublicFormat.PKCS1)
         case ec.EllipticCurvePublicKey() as key:
             return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        case ed25519.Ed25519PublicKey() as key:
+            return key.public_bytes_raw()
         case key:
-            return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+            raise Broken(f"the issuer's key is {type(key).__name__}")
 
 
 def _why_not_by(  # noqa: PLR0911  # each no has its reason
@@ -176,12 +173,13 @@ def _is_signed_by(response: ocsp.OCSPResponse, certificate: x509.Certificate) ->
 
 def _invalid_since(response: ocsp.OCSPResponse) -> datetime | None:
     """invalidityDate (RFC 5280, section 5.3.2), when the response is about one certificate alone."""
-    if sum(1 for _ in zip(response.responses, range(2), strict=False)) != 1:
+    try:
+        found = list(response.single_extensions)
+    except ValueError:  # about several
         return None
-    for one in response.single_extensions:
-        if one.oid == CRLEntryExtensionOID.INVALIDITY_DATE:
-            return date_of(one.value)
-    return None
+    return next(
+        (date_of(one.value) for one in found if one.oid == CRLEntryExtensionOID.INVALIDITY_DATE), None
+    )
 
 
 def date_of(value: x509.ExtensionType) -> datetime | None:

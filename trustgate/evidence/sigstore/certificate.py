@@ -13,7 +13,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from trustgate.evidence.certificate_path import PathRefused, extension, load_certificate, path_to_anchor
+from trustgate.evidence.certificate_path import (
+    PathRefused,
+    extension,
+    is_authority,
+    load_certificate,
+    path_to_anchor,
+)
 from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.trusted_root import Authority
 
@@ -127,8 +133,7 @@ def _check_usage(leaf: x509.Certificate) -> None:
     usage = extension(leaf, x509.KeyUsage)
     if usage is None or not usage.digital_signature:
         raise Refusal("the certificate's key is not for signatures")
-    constraints = extension(leaf, x509.BasicConstraints)
-    if constraints is not None and constraints.ca:
+    if is_authority(leaf):
         raise Refusal("the certificate is an authority's")
 
 

@@ -65,13 +65,14 @@ def exact(text: str) -> Exact:
 def anchored(source: str) -> Pattern:
     """A pattern that says itself that it is of the whole text: ``^…$``. Raises ``PatternRefused``."""
     pattern = whole(source)
-    parser = _Parser(source)
-    for alternative in parser.alternatives():
+    for alternative in _Parser(source).alternatives():
         if not (alternative.startswith("^") and _ends_anchored(alternative)):
             raise PatternRefused(
                 f"the pattern {source[:80]!a} is not anchored: it would also match within longer texts; "
                 "write ^...$, and group alternatives as ^(...|...)$"
             )
+    if pattern.matches(""):
+        raise PatternRefused(f"the pattern {source[:80]!a} matches the empty text, which names nobody")
     return pattern
 
 
@@ -79,11 +80,7 @@ def whole(source: str) -> Pattern:
     """A pattern that is matched against the whole text, anchored or not. Raises ``PatternRefused``."""
     if not source or len(source) > MAX_PATTERN_CHARACTERS:
         raise PatternRefused(f"a pattern has 1 to {MAX_PATTERN_CHARACTERS} characters")
-    parser = _Parser(source)
-    program = _Program(parser.tree())
-    if program.accepts(""):
-        raise PatternRefused(f"the pattern {source[:80]!a} matches the empty text, which names nobody")
-    return Pattern(source, program)
+    return Pattern(source, _Program(_Parser(source).tree()))
 
 
 def glob(source: str) -> Pattern:
@@ -226,6 +223,8 @@ class _Parser:
         sign = self._peek()
         if sign not in {"*", "+", "?", "{"}:
             return item
+        if isinstance(item, _Edge):
+            raise self._refused("has a quantifier with nothing before it")
         self.at += 1
         least, most = {"*": (0, None), "+": (1, None), "?": (0, 1)}.get(sign) or self._bounds()
         if self._peek() in {"*", "+", "?", "{"}:
@@ -263,8 +262,9 @@ class _Parser:
         if self.depth > MAX_NESTING:
             raise self._refused(f"is nested deeper than {MAX_NESTING} groups")
         found = self._choices()
-        if self._next() != ")":
+        if self._peek() != ")":
             raise self._refused("has a '(' without ')'")
+        self.at += 1
         self.depth -= 1
         return found
 

@@ -7,22 +7,27 @@ keys, payload types), so its yes alone means nothing; its no is a bug here or th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustgate.evidence.bundle import Bundle, MessageSignature
+from trustgate.evidence.certificate_path import extension, is_authority
 from trustgate.evidence.sigstore.certificate import Identity, read_certificate
 from trustgate.evidence.sigstore.trusted_root import TrustedRoot
+from trustgate.evidence.sigstore.verify import KeylessProof
 
 if TYPE_CHECKING:
     from sigstore.verify import Verifier
+    from sigstore.verify.policy import VerificationPolicy
 
 _KINDS: Final = frozenset({("dsse", "0.0.1"), ("hashedrekord", "0.0.2")})
-_MIN_STAMP_CHAIN: Final = 2
 # what the library raises by intent, and what has been seen to come out of it besides
 _REFUSALS: Final = (
     ValueError,
@@ -53,47 +58,63 @@ class Opinion:
 _NOT_COVERED: Final = Opinion(covered=False)
 
 
-def second_opinion(raw: bytes, bundle: Bundle, identity: Identity, root: TrustedRoot) -> Opinion:
+def second_opinion(raw: bytes, bundle: Bundle, found: KeylessProof, root: TrustedRoot) -> Opinion:
     """Whether the library too accepts the bundle ``raw``, and reads the same identity and payload in it."""
-    if not _covers(bundle, root):
+    if not _covers(bundle, found, root):
         return _NOT_COVERED
     verifier = _verifier(root)
     if verifier is None:
         return _NOT_COVERED
     from sigstore.errors import Error
     from sigstore.models import Bundle as TheirBundle
-    from sigstore.verify import policy
 
     try:
         theirs = TheirBundle.from_json(raw)
-        found = verifier.verify_dsse(
-            theirs, policy.Identity(identity=identity.subject, issuer=identity.issuer)
-        )
+        says = verifier.verify_dsse(theirs, _identity(found.identity))
     except (Error, *_REFUSALS) as exc:
         return Opinion(covered=True, refusal=f"{type(exc).__name__}: {exc}")
     envelope = bundle.content
-    if isinstance(envelope, MessageSignature) or found != (envelope.payload_type, envelope.payload):
+    if isinstance(envelope, MessageSignature) or says != (envelope.payload_type, envelope.payload):
         return Opinion(covered=True, refusal="it reads another payload")
     return Opinion(covered=True)
 
 
-def _covers(bundle: Bundle, root: TrustedRoot) -> bool:
+def _identity(found: Identity) -> VerificationPolicy:
+    """The issuer stands in one of two extensions; the library's own ``Identity`` reads the older alone."""
+    from sigstore.verify import policy
+
+    issuer = policy.AnyOf([policy.OIDCIssuerV2(found.issuer), policy.OIDCIssuer(found.issuer)])
+    return policy.AllOf([policy.Identity(identity=found.subject), issuer])
+
+
+def _covers(bundle: Bundle, found: KeylessProof, root: TrustedRoot) -> bool:
     if isinstance(bundle.content, MessageSignature) or not bundle.certificates or len(bundle.entries) != 1:
         return False
     (entry,) = bundle.entries
     if entry.proof is None or (entry.kind, entry.version) not in _KINDS:
         return False
-    key = read_certificate(bundle.certificates[0]).public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        return False
-    return bool(root.rekor and root.ct and root.certificates) and _knows_stamps(bundle, root)
+    return _knows_certificate(read_certificate(bundle.certificates[0])) and (
+        not bundle.timestamps or _knows_authorities(found.proof.times, root)
+    )
 
 
-def _knows_stamps(bundle: Bundle, root: TrustedRoot) -> bool:
-    """It refuses every bundle with a timestamp when the root names no authority, or only a lone anchor."""
-    if not bundle.timestamps:
-        return True
-    return bool(root.timestamps) and all(len(one.chain) >= _MIN_STAMP_CHAIN for one in root.timestamps)
+def _knows_certificate(leaf: x509.Certificate) -> bool:
+    """It knows P-256 keys, and reads Fulcio's own kind of name in another way."""
+    key = leaf.public_key()
+    names = extension(leaf, x509.SubjectAlternativeName) or ()
+    return (
+        isinstance(key, ec.EllipticCurvePublicKey)
+        and isinstance(key.curve, ec.SECP256R1)
+        and not any(isinstance(name, x509.OtherName) for name in names)
+    )
+
+
+def _knows_authorities(times: Sequence[datetime], root: TrustedRoot) -> bool:
+    """It wants chains that begin with the signer's certificate, and takes the end of a window for outside."""
+    return bool(root.timestamps) and all(
+        len(one.chain) > 1 and not is_authority(one.chain[0]) and one.window.end not in times
+        for one in root.timestamps
+    )
 
 
 @lru_cache(maxsize=16)

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography import x509
-
-from trustgate.evidence.certificate_path import extension
+from trustgate.evidence.certificate_path import is_authority
 from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.trusted_root import Authority
 from trustgate.evidence.timestamp import TimestampRefused, Token, token_of_response, verify_timestamp
@@ -45,13 +43,8 @@ def _moment(token: Token, signature: bytes, authority: Authority) -> datetime:
     chain = authority.chain
     found = verify_timestamp(token, over=signature, anchors=chain[-1:], intermediates=chain[:-1])
     # the trusted root names the signer itself where its chain begins with no authority's certificate
-    if not _is_authority(chain[0]) and found.chain[0] != chain[0]:
+    if not is_authority(chain[0]) and found.chain[0] != chain[0]:
         raise Refusal("the timestamp is by another certificate than the trusted root names")
     if not authority.window.holds(found.moment):
         raise Refusal(f"the timestamp authority is not trusted at {found.moment:%Y-%m-%dT%H:%M:%SZ}")
     return found.moment
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    constraints = extension(certificate, x509.BasicConstraints)
-    return constraints is not None and constraints.ca

@@ -5,12 +5,21 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
-from asn1crypto import tsp
+from asn1crypto import cms, core, tsp
 
 from trustgate.evidence.dsse import Malformed
 
 MAX_ANSWER_BYTES: Final = 32 * 1024
 _GRANTED: Final = ("granted", "granted_with_mods")
+
+
+class _Response(core.Sequence):  # type: ignore[misc]  # asn1crypto has no types
+    """``TimeStampResp`` (RFC 3161, 2.4.2), whose token is missing when the answer is no."""
+
+    _fields = [  # noqa: RUF012 - as asn1crypto reads it
+        ("status", tsp.PKIStatusInfo),
+        ("time_stamp_token", cms.ContentInfo, {"optional": True}),
+    ]
 
 
 def timestamp_request(content: bytes, nonce: int) -> bytes:
@@ -41,7 +50,7 @@ def check_answer(raw: bytes, content: bytes, nonce: int) -> None:
 
 def _token_info(raw: bytes) -> dict[str, Any]:
     try:
-        answer = tsp.TimeStampResp.load(raw, strict=True)
+        answer = _Response.load(raw, strict=True)
         status = answer["status"]["status"].native
         token = answer["time_stamp_token"]["content"] if status in _GRANTED else None
         info = dict(token["encap_content_info"]["content"].parsed.native) if token is not None else {}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from trustgate.evidence.model import Known, Outcome, SignatureFact
-from trustgate.policy.model import Evidence, SubjectEvidence
+from trustgate.evidence.model import Outcome, SignatureFact, SignatureKind
+from trustgate.policy.model import Evidence, SubjectEvidence, facts_of
 from trustgate.policy.rules import Conditions
 
 
@@ -28,7 +28,8 @@ def _reasons(fact: SignatureFact, conditions: Conditions, now: datetime) -> Iter
         yield "its log entry could not be verified (transparencyLog: ifPresent)"
     if conditions.timestamp and not fact.timestamps:
         yield "no timestamp authority proves its time (timestamp: always)"
-    if conditions.revocation and fact.revocation in ("revoked", "unknown"):
+    has_certificates = fact.kind is SignatureKind.NOTATION
+    if conditions.revocation and has_certificates and fact.revocation != "good":
         yield f"the state of its certificates is {fact.revocation} (revocation: enforce)"
 
 
@@ -44,17 +45,15 @@ def turns(conditions: Conditions, evidence: Evidence) -> Iterator[datetime]:
     if conditions.max_age is None:
         return
     for subject in _all(evidence.subject, *evidence.parents):
-        if isinstance(subject.signatures, Known):
-            for fact in subject.signatures.value:
-                if fact.outcome is Outcome.VERIFIED and fact.signed_at is not None:
-                    yield fact.signed_at + conditions.max_age
+        for fact in facts_of(subject.signatures):
+            if fact.outcome is Outcome.VERIFIED and fact.signed_at is not None:
+                yield fact.signed_at + conditions.max_age
 
 
 def fact_turns(evidence: Evidence) -> Iterator[datetime]:
     """Moments at which the outcome of some signature may turn by itself."""
     for subject in _all(evidence.subject, *evidence.parents):
-        if isinstance(subject.signatures, Known):
-            yield from (fact.valid_until for fact in subject.signatures.value if fact.valid_until)
+        yield from (fact.valid_until for fact in facts_of(subject.signatures) if fact.valid_until)
 
 
 def _all(*subjects: SubjectEvidence) -> Iterable[SubjectEvidence]:

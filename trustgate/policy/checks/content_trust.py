@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +11,15 @@ from trustgate.evidence.model import Absent, Known, Outcome, Role, SignatureFact
 from trustgate.policy.checks.answer import HOST, Answer, failed, passed, unknown
 from trustgate.policy.checks.conditions import unfit
 from trustgate.policy.checks.counting import Signers, distinct, identities
-from trustgate.policy.model import Evidence, Request, RuleOutcome, Signatures, SubjectEvidence, Violation
+from trustgate.policy.model import (
+    Evidence,
+    Partly,
+    Request,
+    RuleOutcome,
+    Signatures,
+    SubjectEvidence,
+    Violation,
+)
 from trustgate.policy.rules import AllOf, AnyOf, AtLeast, ContentTrust, Requirement, SignedBy
 
 _SHOWN_NAMES: Final = 3
@@ -110,6 +118,10 @@ def _judge(check: ContentTrust, signatures: Signatures, now: datetime) -> _Signe
             return _Signed(False, _unmet(check.require, frozenset(), now), "unsigned", "it is not signed")
         case Known(facts):
             return _weigh(check, facts, now)
+        case Partly(facts, why):
+            found = _weigh(check, facts, now)
+            lost = f"not all signatures can be judged: {why}"
+            return found if found.satisfied else replace(found, reason_code="", message=lost, known=False)
 
 
 def _weigh(check: ContentTrust, facts: tuple[SignatureFact, ...], now: datetime) -> _Signed:

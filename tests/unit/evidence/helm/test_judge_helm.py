@@ -48,7 +48,7 @@ few = settings(max_examples=150, deadline=None)
 
 
 def attestor(key: world.PgpKey = KEY, name: str = "charts", **more: Any) -> Attestor:
-    return Attestor(name, gpg_trust(key.public(), [key.fingerprint]), **more)  # type: ignore[arg-type]
+    return Attestor(name, gpg_trust(key.public(), [key.fingerprint]), **more)
 
 
 def signed(body: str | None = None, key: world.PgpKey = KEY, **more: Any) -> bytes:
@@ -91,7 +91,7 @@ def test_a_good_provenance(key: world.PgpKey, hash_id: int) -> None:
 
 def test_everyone_for_whom_it_verifies_is_named() -> None:
     both = KEY.public() + RSA.public()
-    other = Attestor("both", gpg_trust(both, [KEY.fingerprint, RSA.fingerprint]))  # type: ignore[arg-type]
+    other = Attestor("both", gpg_trust(both, [KEY.fingerprint, RSA.fingerprint]))
     simulator = OpenPgpSimulator({KEY.public(): KEY, both: KEY})
     fact = judged(signed(), attestors=[attestor(), attestor(OTHER, "other"), other], simulator=simulator)
     assert fact.attestors == ("charts", "both")
@@ -100,7 +100,7 @@ def test_everyone_for_whom_it_verifies_is_named() -> None:
 
 def test_a_key_of_the_keyring_that_is_not_listed_is_no_trust() -> None:
     both = KEY.public() + RSA.public()
-    listed = Attestor("charts", gpg_trust(both, [RSA.fingerprint]))  # type: ignore[arg-type]
+    listed = Attestor("charts", gpg_trust(both, [RSA.fingerprint]))
     fact = judged(signed(), attestors=[listed], simulator=OpenPgpSimulator({both: KEY}))
     assert (fact.outcome, fact.signers) == (Outcome.UNTRUSTED, ())
     assert f"{KEY.fingerprint}, whose fingerprint charts does not list" in fact.reason
@@ -195,14 +195,14 @@ def test_ends_are_outside_and_say_until_when_the_judgement_holds() -> None:
 
 def test_keys_of_two_primaries_do_not_lend_each_other_names() -> None:
     both = KEY.public() + RSA.public()
-    trust = Attestor("both", gpg_trust(both, [KEY.fingerprint, RSA.fingerprint]))  # type: ignore[arg-type]
+    trust = Attestor("both", gpg_trust(both, [KEY.fingerprint, RSA.fingerprint]))
     lie = OpenPgpSimulator({both: KEY}, change={"primary_key": RSA.fingerprint})
     assert judged(signed(), attestors=[trust], simulator=lie).outcome is Outcome.UNTRUSTED
 
 
 def test_weak_keys_do_not_count() -> None:
     both = WEAK.public() + KEY.public()
-    trust = Attestor("weak", gpg_trust(both, [KEY.fingerprint]))  # type: ignore[arg-type]
+    trust = Attestor("weak", gpg_trust(both, [KEY.fingerprint]))
     fact = judged(signed(key=WEAK), attestors=[trust], simulator=OpenPgpSimulator({both: WEAK}))
     assert fact.outcome is Outcome.UNTRUSTED
     assert "RSA with 1024 bits" in fact.reason

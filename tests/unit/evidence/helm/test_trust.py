@@ -10,7 +10,13 @@ from tests import openpgp_world as world
 from trustgate.errors import KeyUnreadable
 from trustgate.evidence.helm.armor import crc24
 from trustgate.evidence.helm.packets import KeyPacket, key_packets
-from trustgate.evidence.helm.trust import MAX_FINGERPRINTS, MAX_KEYRING_BYTES, gpg_trust, weakness
+from trustgate.evidence.helm.trust import (
+    MAX_FINGERPRINTS,
+    MAX_KEYRING_BYTES,
+    gpg_trust,
+    weakness,
+    whole_keyring_trust,
+)
 
 KEY, RSA, OTHER = world.pgp_key("ed25519"), world.pgp_key("rsa2048"), world.pgp_key("ed25519", "other")
 RING = KEY.public() + RSA.public()
@@ -87,6 +93,7 @@ def test_weak_keys_and_subkeys_are_refused() -> None:
         (b"", "is empty"),
         (b"x" * (MAX_KEYRING_BYTES + 1), "at most"),
         (b"hello", "holds no public key block"),
+        (b"\0\0\0\x20\1\1\0\2KBXf", "is a keybox"),
         (b"\x7f\xff", "neither binary nor armored"),
         (armored(RING).replace(b"\n=", b"\n=A"), "checksum"),
         (armored(RING)[:-60], "without an end"),
@@ -104,6 +111,16 @@ def test_weak_keys_and_subkeys_are_refused() -> None:
 )
 def test_other_keyrings_are_refused(keyring: bytes, why: str) -> None:
     assert why in refusal(keyring)
+
+
+def test_a_whole_keyring_as_helm_means_it() -> None:
+    weak = world.pgp_key("rsa1024")
+    trust = whole_keyring_trust(RING + weak.public() + world.packet(14, OTHER.body))
+    assert trust.fingerprints == {KEY.fingerprint, RSA.fingerprint, weak.fingerprint}
+    with pytest.raises(KeyUnreadable, match="no key that is read here"):
+        whole_keyring_trust(world.packet(6, b"\x06" + bytes(50)))
+    with pytest.raises(KeyUnreadable, match="is empty"):
+        whole_keyring_trust(b"")
 
 
 def test_subkeys_stand_below_their_primary_key() -> None:

@@ -26,7 +26,7 @@ from trustgate.evidence.notary.signing import (
 from trustgate.evidence.notary.update import MAX_UPLOADED_FILES, decide_update
 from trustgate.evidence.notary.verify import check_content, check_signatures
 
-FAR = NOW + timedelta(days=100)
+FAR = NOW + timedelta(days=3000)
 
 
 @dataclass

@@ -17,8 +17,10 @@ from tests.notation_world import DAY, NOW, SIGNED_AT, Issued, authority, issue, 
 from trustgate.evidence.model import Outcome
 from trustgate.evidence.notation.certificates import (
     MAX_CERTIFICATE_BYTES,
+    Chain,
     code_signing_chain,
     load_certificate,
+    signing_key,
     subject_of,
     time_stamping_chain,
 )
@@ -228,6 +230,12 @@ def test_certificates_that_can_not_be_read() -> None:
     for raw in (b"", b"0", good[:-1], good + b"\0", good[:40] + b"\xff" * 8 + good[48:], b"\0" * 100):
         with pytest.raises(Broken):
             load_certificate(raw)
+
+
+def test_a_chain_of_another_kind_has_no_signing_key() -> None:
+    ed = authority(private=key("ed25519", "ca"), common_name="ed")
+    with pytest.raises(Broken, match="neither RSA nor EC"):
+        signing_key(Chain(ed.chain))
 
 
 # --- timestamps ----------------------------------------------------------------------------------

@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding
 from tests import notation_world as world
 from tests.notation_world import COSE, JWS, NOW, SIGNED_AT, Parts
 from trustgate.evidence.model import Outcome, Subject
+from trustgate.evidence.notation.attributes import read_attributes
 from trustgate.evidence.notation.envelope import MAX_CHAIN_CERTIFICATES
+from trustgate.evidence.notation.refusal import Broken
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 
@@ -257,6 +259,13 @@ def test_algorithm_is_the_key_s_in_cose(stated: Any) -> None:
     assert outcome.outcome is Outcome.BROKEN
 
 
+def test_an_expiry_that_is_no_time() -> None:
+    """Both readers turn times before the rules are applied; the rules do not rely on it."""
+    header = {**world.parts().header, world.EXPIRY: "never", "crit": [world.SCHEME, world.EXPIRY]}
+    with pytest.raises(Broken, match="is not a time"):
+        read_attributes(header)
+
+
 # --- JWS -----------------------------------------------------------------------------------------
 
 
@@ -414,11 +423,11 @@ MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another artifact type": (lambda d: d.update(artifactType="application/x"), "artifactType is"),
     "another layer type": (
         lambda d: d["layers"][0].update(mediaType="application/json"),
-        "its layer is a 'application/json'",
+        "its layer is of type 'application/json'",
     ),
     "two layers": (lambda d: d["layers"].append(d["layers"][0]), "has 2 layers"),
     "no layers": (lambda d: d.update(layers=[]), "has 0 layers"),
-    "a real configuration": (lambda d: d["config"].update(mediaType=media.OCI_CONFIG), "not an empty one"),
+    "a real configuration": (lambda d: d["config"].update(mediaType=media.OCI_CONFIG), "not empty"),
     "docker's manifest": (lambda d: d.update(mediaType=media.DOCKER_MANIFEST), "not an OCI image manifest"),
     "no thumbprints": (lambda d: d["annotations"].clear(), "lacks the annotation"),
     "other thumbprints": (

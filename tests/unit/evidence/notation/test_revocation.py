@@ -210,6 +210,27 @@ def test_ocsp_invalidity_date() -> None:
     assert ocsp_module.date_of(x509.OCSPNoCheck()) is None
 
 
+SHA256_RSA, SHA1_RSA, PSS_RSA = (bytes.fromhex("2a864886f70d0101" + end) for end in ("0b", "05", "0a"))
+
+
+def test_sha1_and_pss_prove_nothing() -> None:
+    """``cryptography`` signs with SHA-1 no more, so the algorithm's number is turned."""
+    rsa = world.authority(private=world.key("rsa2048", "ca"), common_name="rsa")
+    issued = leaf(access(OCSP_URL), points(CRL_URL), by=rsa)
+    raw, listed = response(issued, by=rsa, embed=[]), crl(by=rsa)
+    assert judge_crl(question(issued), listed, CRL_URL, NOW).status is GOOD
+    for other in (SHA1_RSA, PSS_RSA):
+        assert judge_response(question(issued), raw.replace(SHA256_RSA, other), NOW).status is UNKNOWN
+        assert judge_crl(question(issued), listed.replace(SHA256_RSA, other), CRL_URL, NOW).status is UNKNOWN
+
+
+def test_an_issuer_with_a_weird_key() -> None:
+    weird = world.authority(private=world.key("dsa", "ca"), common_name="dsa")
+    issued = leaf(access(OCSP_URL), by=weird)
+    raw = response(issued, by=authority.responder(weird))
+    assert judge_response(question(issued), raw, NOW).status is UNKNOWN
+
+
 # --- CRL -----------------------------------------------------------------------------------------
 
 

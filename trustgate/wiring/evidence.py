@@ -1,0 +1,49 @@
+"""Who reads signatures: the store's, those inside charts, those of tags, and what authorities say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from trustgate.flows.chart_evidence import ChartEvidence
+from trustgate.flows.notary import TrustFlow
+from trustgate.flows.notary_evidence import NotaryEvidence
+from trustgate.flows.signatures import SignatureReader
+from trustgate.ports import Clock
+from trustgate.remote.gpg import Gpg
+from trustgate.remote.revocation import RevocationClient
+from trustgate.settings import Settings
+from trustgate.store.opening import Store
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceParts:
+    """``close`` ends the processes and connections behind them."""
+
+    signatures: SignatureReader
+    trust: TrustFlow
+    close: Callable[[], None]
+
+
+def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidenceParts:
+    """Nothing is asked and no process begins before the first signature that needs it."""
+    folder = settings.data / "tmp"
+    folder.mkdir(exist_ok=True)
+    gpg = Gpg(folder)
+    revocation = RevocationClient(clock, allowed_hosts=settings.revocation_hosts)
+    trust = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=settings.own_hosts)
+    signatures = SignatureReader(
+        manifests=store.manifests,
+        blobs=store.blobs,
+        blob_store=store.blob_store,
+        judgements=store.judgements,
+        revocation=revocation,
+        charts=ChartEvidence(blobs=store.blobs, blob_store=store.blob_store, openpgp=gpg),
+        notary=NotaryEvidence(trust),
+    )
+
+    def close() -> None:
+        gpg.close()
+        revocation.close()
+
+    return EvidenceParts(signatures, trust, close)
