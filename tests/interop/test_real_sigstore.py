@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.clients.catalog import require
-from tests.interop.sigstore_stack import CI, EMAIL, Identity, Stack, sigstore_stack
+from tests.interop.sigstore_stack import CI, EMAIL, Identity, Stack, answers, sigstore_stack
 from tests.interop.world import ROOT, add_image
 from trustgate.remote.layout import LayoutSource
 
@@ -179,3 +181,109 @@ def test_the_conformance_protocol(stack: Stack, tmp_path: Path) -> None:
         options = ["--identity-token", stack.token(CI), "--bundle", bundle, "--signing-config", config]
         trustgate(stack, "conformance", "sign-bundle", *options, artifact)
         stack.net.run(*verify, "--bundle", bundle, artifact)
+
+
+# --- the gate ----------------------------------------------------------------------------------------
+
+GATE = 5080
+POLICY = {
+    "trustgate.yaml": """\
+apiVersion: trustgate.dev/v1
+kind: Root
+defaults:
+  noMatch: {pull: allow, push: allow, delete: allow}
+  onError: deny
+exempt:
+  - robots: ["robot$ci"]
+    actions: [pull]
+    rules: ["*/signed"]
+    why: who signs must read what is not signed yet
+""",
+    "trust/attestors.yaml": f"""\
+apiVersion: trustgate.dev/v1
+kind: TrustStore
+trustRoots:
+  own: {{type: file, path: roots/own.json}}
+attestors:
+  release:
+    type: keyless
+    trustRoot: own
+    issuer: {CI.issuer}
+    identity: {CI.subject}
+    certificateClaims: {{source-repository-uri: https://forge.test/shop/web}}
+""",
+    "policies/prod.yaml": """\
+apiVersion: trustgate.dev/v1
+kind: Policy
+metadata: {name: prod}
+mode: enforce
+scope: {actions: [pull], repositories: ["shop/**"]}
+rules:
+  - id: signed
+    contentTrust: {require: {attestor: release}}
+""",
+}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Our own server, under a rule that asks for the CI's keyless signature."""
+
+    stack: Stack
+    host: str = f"localhost:{GATE}"
+
+    def run(self, who: str, *command: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PYTHONPATH": str(ROOT),
+            "DOCKER_CONFIG": str(self.stack.folder / f"config-{who}"),
+            "TRUSTGATE_SERVER": f"http://{self.host}",
+        }
+        return self.stack.net.run(*command, check=check, **environment)
+
+    def trustgate(self, who: str, *arguments: object) -> str:
+        return self.run(who, sys.executable, "-m", "trustgate", *arguments).stdout.strip()
+
+    def pulls(self, image: str) -> bool:
+        """Whether who may only pull gets it."""
+        target = self.stack.folder / f"pulled-{next(_names)}.tar"
+        done = self.run("prod", require("crane").path, "pull", "--insecure", image, target, check=False)
+        assert done.returncode == 0 or "DENIED" in done.stderr, done.stderr
+        return done.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def gate(stack: Stack) -> Iterator[Gate]:
+    policy, data = stack.folder / "policy", stack.folder / "data"
+    files = {**POLICY, "trust/roots/own.json": (stack.folder / "trusted_root.json").read_text()}
+    for path, text in files.items():
+        (policy / path).parent.mkdir(parents=True, exist_ok=True)
+        (policy / path).write_text(text)
+    serve = ["serve", "--data", data, "--port", GATE, "--policy", f"dir:{policy}"]
+    command = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "trustgate", *serve]
+    made = Gate(stack)
+    with stack.net.started("trustgate", command, answers(f"http://{made.host}/readyz"), essential=True):
+        password = (data / "initial-admin-password").read_text().strip()
+        made.trustgate("admin", "login", made.host, "-u", "admin", "-p", password)
+        for name, grants in (("ci", "pull,push,delete"), ("prod", "pull")):
+            secret = made.trustgate("admin", "robot", "create", name, "--grant", f"shop={grants}")
+            made.trustgate(name, "login", made.host, "-u", f"robot${name}", "-p", secret)
+        yield made
+
+
+@pytest.mark.parametrize(
+    "how", ["cosign, Rekor 1", "cosign, Rekor 2", "we, Rekor 1", "we, Rekor 2", "we, .sig"]
+)
+def test_the_gate_admits_what_the_ci_signed(stack: Stack, gate: Gate, how: str) -> None:
+    image = f"{gate.host}/shop/gate-{next(_names)}:1"
+    gate.trustgate("ci", "push", f"oci-layout:{stack.folder / 'layout'}:1", image)
+    assert not gate.pulls(image)
+    rekor = 2 if "Rekor 2" in how else 1
+    for who in (EMAIL, CI):  # the stranger's signature helps nobody, and hides nothing
+        services = signing(stack, who, rekor, tsa=True)
+        if how.startswith("cosign"):
+            root = ["--trusted-root", stack.folder / "trusted_root.json"]
+            command = [require("cosign").path, "sign", "-y", "--allow-http-registry", *services, *root, image]
+            gate.run("ci", *command)
+        else:
+            gate.trustgate("ci", "sign", *(["--legacy"] if ".sig" in how else []), *services, image)
+        assert gate.pulls(image) is (who is CI)
