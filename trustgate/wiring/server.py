@@ -34,7 +34,6 @@ from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
 from trustgate.flows.reload import Reload
 from trustgate.flows.scan import ScanFlow, Worker, scan_jobs_for
-from trustgate.flows.signatures import SignatureReader
 from trustgate.flows.tokens import Tokens
 from trustgate.oci.manifest import Manifest
 from trustgate.oci.names import Reference, RepositoryName, Tag
@@ -45,7 +44,7 @@ from trustgate.settings import Settings
 from trustgate.store.opening import Store, open_store
 from trustgate.wiring.chores import Ticker, chores, readiness
 from trustgate.wiring.clock import SystemClock
-from trustgate.wiring.evidence import open_evidence
+from trustgate.wiring.evidence import EvidenceParts, open_evidence
 from trustgate.wiring.policies import in_force, open_policies, policy_status, reload_now
 
 
@@ -83,7 +82,7 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
     metrics.count_jobs_with(store.jobs.counts)
     reload = open_policies(settings, clock, store, metrics)
     evidence = open_evidence(settings, clock, store)
-    gate = _gate(settings, clock, store, evidence.signatures, reload, metrics)
+    gate = _gate(settings, clock, store, evidence, reload, metrics)
     scan = _scan(settings, clock, store, metrics)
     worker = Worker(scan, owner=f"{socket.gethostname()}:{os.getpid()}")
     tokens = Tokens(store.signing_keys, clock)
@@ -95,7 +94,9 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
 
     def pushed(repository: RepositoryName, manifest: Manifest, tags: tuple[Tag, ...]) -> None:
         worker.wake()
-        evidence.signatures.arrived(repository, manifest, tags, in_force(reload), clock.now())
+        policies, now = in_force(reload), clock.now()
+        evidence.signatures.arrived(repository, manifest, tags, policies, now)
+        evidence.attestations.arrived(repository, manifest, tags, policies, now)
 
     push, pull, charts = _transfer(settings, clock, store, gate, pushed)
     authenticate = authenticator(identity, _caller(pool))
@@ -153,13 +154,18 @@ def _gate(
     settings: Settings,
     clock: Clock,
     store: Store,
-    signatures: SignatureReader,
+    evidence: EvidenceParts,
     reload: Reload,
     metrics: Metrics,
 ) -> Gate:
     base_url = settings.base_url
     return Gate(
-        gatherer=Gatherer(manifests=store.manifests, reports=store.reports, signatures=signatures),
+        gatherer=Gatherer(
+            manifests=store.manifests,
+            reports=store.reports,
+            signatures=evidence.signatures,
+            attestations=evidence.attestations,
+        ),
         manifests=store.manifests,
         blobs=store.blobs,
         decisions=store.decisions,
