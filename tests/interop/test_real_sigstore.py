@@ -55,13 +55,63 @@ def cosign_verifies(
     return "" if done.returncode == 0 else done.stderr or "refused without a word"
 
 
+def our_judge(stack: Stack, image: str, who: Identity, *more: str) -> dict[str, list[list[object]]]:
+    """Every signature and attestation of the image with our outcome."""
+    root = stack.folder / "trusted_root.json"
+    command = [
+        sys.executable,
+        "-m",
+        "tests.interop.judge_keyless",
+        image,
+        root,
+        who.subject,
+        who.issuer,
+        *more,
+    ]
+    found: dict[str, list[list[object]]] = json.loads(stack.net.run(*command, PYTHONPATH=str(ROOT)).stdout)
+    return found
+
+
+def cosign_signs(
+    stack: Stack, image: str, who: Identity, rekor: int, *more: object, tsa: bool, verb: str = "sign"
+) -> None:
+    root = ["--trusted-root", stack.folder / "trusted_root.json"]
+    services = [*signing(stack, who, rekor, tsa=tsa), *root, *more]
+    stack.net.run(require("cosign").path, verb, "-y", "--allow-http-registry", *services, image)
+
+
 LOGS = [(1, False), (1, True), (2, True)]
 
 
 @pytest.mark.parametrize("who", [EMAIL, CI], ids=["email", "ci"])
 @pytest.mark.parametrize(("rekor", "tsa"), LOGS)
+def test_cosign_signs_and_we_verify(stack: Stack, image: str, who: Identity, rekor: int, tsa: bool) -> None:
+    cosign_signs(stack, image, who, rekor, tsa=tsa)
+    (fact,) = our_judge(stack, image, who)["signatures"]
+    assert fact[:3] == ["verified", 1, int(tsa)], fact
+    (stranger,) = our_judge(stack, image, CI if who is EMAIL else EMAIL)["signatures"]
+    assert stranger[0] == "untrusted"
+    (stamped,) = our_judge(stack, image, who, "--use-signed-timestamps")["signatures"]
+    assert (stamped[0] == "verified") is tsa
+    assert cosign_verifies(stack, image, who) == ""
+
+
+@pytest.mark.parametrize("rekor", [1, 2])
+def test_cosign_attests_and_we_verify(stack: Stack, image: str, rekor: int) -> None:
+    predicate = stack.folder / "sbom.json"
+    predicate.write_text('{"bomFormat": "CycloneDX"}')
+    about = ["--predicate", predicate, "--type", "cyclonedx"]
+    cosign_signs(stack, image, CI, rekor, *about, tsa=True, verb="attest")
+    found = our_judge(stack, image, CI)
+    assert [fact[:2] for fact in found["attestations"]] == [["verified", "https://cyclonedx.org/bom"]]
+    assert [fact[0] for fact in found["signatures"]] != ["verified"]
+
+
+@pytest.mark.parametrize("who", [EMAIL, CI], ids=["email", "ci"])
+@pytest.mark.parametrize(("rekor", "tsa"), LOGS)
 def test_we_sign_and_cosign_verifies(stack: Stack, image: str, who: Identity, rekor: int, tsa: bool) -> None:
-    trustgate(stack, "sign", *signing(stack, who, rekor, tsa=tsa), image)
+    checked = ["--trusted-root", stack.folder / "trusted_root.json"]
+    trustgate(stack, "sign", *signing(stack, who, rekor, tsa=tsa), *checked, image)
     assert cosign_verifies(stack, image, who) == ""
     assert "no matching CertificateIdentity" in cosign_verifies(stack, image, CI if who is EMAIL else EMAIL)
     if tsa:
@@ -74,6 +124,7 @@ def test_we_sign_and_cosign_verifies(stack: Stack, image: str, who: Identity, re
 @pytest.mark.parametrize("program", ["cosign", "cosign2"])
 def test_we_sign_as_cosign_2_does(stack: Stack, image: str, program: str, tsa: bool) -> None:
     trustgate(stack, "sign", "--legacy", *signing(stack, CI, 1, tsa=tsa), image)
+    assert [fact[0] for fact in our_judge(stack, image, CI)["signatures"]] == ["verified"]
     stamped = ["--use-signed-timestamps"] if tsa else []
     assert cosign_verifies(stack, image, CI, *stamped, program=program) == ""
 
@@ -85,6 +136,7 @@ def test_we_attest_and_cosign_verifies(stack: Stack, image: str, rekor: int, sha
     about = ["--predicate", predicate, "--type", "slsaprovenance1"]
     trustgate(stack, "attest", *shape, *about, *signing(stack, CI, rekor, tsa=True), image)
     verify = {"verb": "verify-attestation"}
+    assert [fact[0] for fact in our_judge(stack, image, CI)["attestations"]] == ["verified"]
     assert cosign_verifies(stack, image, CI, "--type", "slsaprovenance1", **verify) == ""
     assert cosign_verifies(stack, image, CI, "--type", "slsaprovenance", **verify) != ""
 

@@ -95,7 +95,7 @@ def judge_attestation(
         signed_at=weighed.signed_at,
         logs=weighed.logs,
         timestamps=weighed.timestamps,
-        valid_until=next_turn(attestors, now),
+        valid_until=next_turn(attestors, now, weighed.proof.valid_until),
     )
 
 

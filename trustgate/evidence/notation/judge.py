@@ -6,7 +6,7 @@ As strict as the specification where notation 1.3.2 is not; ``docs/`` "What veri
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -42,6 +42,8 @@ MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far in the future a signer's clock may be."""
 LEAST_ACCURACY: Final = timedelta(seconds=1)
 """What RFC 3628 means where a timestamp of its baseline policy states none; here for every policy."""
+ASK_AGAIN: Final = timedelta(minutes=1)
+"""How long an outcome holds that hung on an authority which gave no answer."""
 MAX_REASON_CHARACTERS: Final = 400
 _NO_ANSWERS: Final[Answers] = {}
 
@@ -79,6 +81,11 @@ class Verification:
     def refusal(self) -> str:
         """The first failure of an enforced check; empty when the trust accepts the signature."""
         return next((f"{one.problem}" for one in self.findings if _fails(one, Action.ENFORCE)), "")
+
+    @property
+    def signer(self) -> str:
+        """The subject of the signing certificate, for people."""
+        return subject_of(self.sound.chain.leaf)
 
     @property
     def logged(self) -> tuple[Finding, ...]:
@@ -202,37 +209,49 @@ def questions_under(
 
 def weigh(sound: Sound, trust: NotationTrust, *, now: datetime, answers: Answers) -> Verification:
     """Every check that depends on trust or time."""
-    timestamp: Timestamp | None = None
-    time_problem = ""
-    try:
-        timestamp = _checked_time(sound, trust, now, answers)
-    except Refused as exc:
-        time_problem = str(exc)
-    authority = sound.envelope.attributes.scheme is Scheme.SIGNING_AUTHORITY
     authenticity = _authenticity(sound, trust)
-    revocation, revocation_problem = _revocation(sound, trust, answers)
+    time = _proven_time(sound, trust, now, answers)
+    revocation = _revocation(sound, trust, answers)
     problems = {
         Validation.AUTHENTICITY: authenticity,
         Validation.EXPIRY: _expiry(sound, now),
-        Validation.AUTHENTIC_TIMESTAMP: time_problem,
-        Validation.REVOCATION: revocation_problem,
+        Validation.AUTHENTIC_TIMESTAMP: time.problem,
+        Validation.REVOCATION: revocation.problem,
     }
-    signed_at = timestamp.moment if timestamp else None
-    if authority and not (authenticity or time_problem):
+    signed_at = time.timestamp.moment if time.timestamp else None
+    if sound.envelope.attributes.scheme is Scheme.SIGNING_AUTHORITY and not (authenticity or time.problem):
         signed_at = sound.envelope.attributes.signing_time
     return Verification(
         sound=sound,
         findings=tuple(Finding(one, trust.actions[one], problem) for one, problem in problems.items()),
-        revocation=revocation,
+        # nobody is asked about a chain that is not trusted, and no answer would change anything
+        revocation="not-asked" if authenticity else _worst([revocation.state, time.state]),
         signed_at=signed_at,
-        timestamps=1 if timestamp else 0,
+        timestamps=1 if time.timestamp else 0,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """What proves when it was signed, or why nothing does; and the state of the authority's certificates."""
+
+    problem: str = ""
+    timestamp: Timestamp | None = None
+    state: Revocation = "not-asked"
+
+
+@dataclass(frozen=True, slots=True)
+class _Revocation:
+    """The state of a chain in one word, and why that fails the check; empty when it does not."""
+
+    state: Revocation
+    problem: str = ""
 
 
 def _authenticity(sound: Sound, trust: NotationTrust) -> str:
     """Why the signature is by nobody whom ``trust`` names; empty when it is."""
     scheme = sound.envelope.attributes.scheme
-    if trust.anchors(scheme).isdisjoint(sound.chain.thumbprints):
+    if not set(trust.anchors(scheme)) & set(sound.chain.certificates):
         store = "ca" if scheme is Scheme.X509 else "signingAuthority"
         root = subject_of(sound.chain.certificates[-1])
         return f"its chain leads to {root}, which is in no {store} store of the trust"
@@ -252,29 +271,35 @@ def _expiry(sound: Sound, now: datetime) -> str:
     return f"the signature expired on {_shown(expiry)}" if expiry is not None and now >= expiry else ""
 
 
-def _checked_time(sound: Sound, trust: NotationTrust, now: datetime, answers: Answers) -> Timestamp | None:
-    """What proves that the chain was valid then; ``None`` when it is now. Raises ``Refused``."""
+def _proven_time(sound: Sound, trust: NotationTrust, now: datetime, answers: Answers) -> _Time:
+    """A timestamp where one is needed; else the chain has to be valid now."""
     attributes = sound.envelope.attributes
     if attributes.signing_time > now + MAX_CLOCK_SKEW:
-        raise Untrusted(f"its signing time, {_shown(attributes.signing_time)}, is in the future")
+        return _Time(f"its signing time, {_shown(attributes.signing_time)}, is in the future")
     if attributes.scheme is Scheme.SIGNING_AUTHORITY:
-        return None  # that its time lies inside the chain's validity is part of integrity
+        return _Time()  # that its time lies inside the chain's validity is part of integrity
     if not _needs_timestamp(sound, trust, now):
         outside = sound.chain.why_not_valid(now, now)
-        if outside:
-            hint = "" if trust.tsa else "; a timestamp could prove its time, and the trust names no tsa store"
-            raise Untrusted(f"{outside}{hint}")
-        return None
-    timestamp = _timestamp(sound, trust)
+        hint = "" if trust.tsa else "; a timestamp could prove its time, and the trust names no tsa store"
+        return _Time(f"{outside}{hint}" if outside else "")
+    return _stamped(sound, trust, answers)
+
+
+def _stamped(sound: Sound, trust: NotationTrust, answers: Answers) -> _Time:
+    """The whole span that the timestamp leaves open has to lie inside every certificate's validity."""
+    try:
+        timestamp = _timestamp(sound, trust)
+        chain = _timestamp_chain(timestamp)
+    except Refused as exc:
+        return _Time(str(exc))
     accuracy = max(timestamp.accuracy, LEAST_ACCURACY)
     outside = sound.chain.why_not_valid(timestamp.moment - accuracy, timestamp.moment + accuracy)
     if outside:
-        raise Untrusted(f"its timestamp is outside its certificates: {outside}")
-    for one in questions_of(_timestamp_chain(timestamp).certificates):
-        answer = answers.get(one.thumbprint) or unknown("nobody asked")
-        if answer.status is not RevocationStatus.GOOD:
-            raise Untrusted(f"a certificate of the timestamp authority is {answer.status}: {answer.why}")
-    return timestamp
+        return _Time(f"its timestamp is outside its certificates: {outside}")
+    authority = _state_of(chain, answers)
+    if authority.problem:
+        return _Time(f"of the timestamp authority: {authority.problem}", state=authority.state)
+    return _Time(timestamp=timestamp, state=authority.state)
 
 
 def _needs_timestamp(sound: Sound, trust: NotationTrust, now: datetime) -> bool:
@@ -300,33 +325,28 @@ def _timestamp_chain(timestamp: Timestamp) -> Chain:
     return time_stamping_chain(timestamp.chain)
 
 
-def _revocation(sound: Sound, trust: NotationTrust, answers: Answers) -> tuple[Revocation, str]:
-    """The state of the chain in one word, and why that fails the check; empty when it does not."""
+def _revocation(sound: Sound, trust: NotationTrust, answers: Answers) -> _Revocation:
     if trust.actions[Validation.REVOCATION] is Action.SKIP:
-        return "not-asked", ""
-    state: Revocation = "good"
-    problem = ""
-    for one in questions_of(sound.chain.certificates):
+        return _Revocation("not-asked")
+    attributes = sound.envelope.attributes
+    vouched = attributes.signing_time if attributes.scheme is Scheme.SIGNING_AUTHORITY else None
+    return _state_of(sound.chain, answers, vouched)
+
+
+def _state_of(chain: Chain, answers: Answers, vouched: datetime | None = None) -> _Revocation:
+    """``vouched`` is when a signing authority says it signed: what came before a key went bad still holds."""
+    found = _Revocation("good")
+    for one in questions_of(chain.certificates):
         answer = answers.get(one.thumbprint) or unknown("nobody asked")
         name = subject_of(load_certificate(one.certificate))
-        if answer.status is RevocationStatus.REVOKED and not _before(sound, answer.invalid_since):
-            return "revoked", f"the certificate of {name} was revoked: {answer.why}"
+        since = answer.invalid_since
+        before = vouched is not None and since is not None and vouched < since
+        if answer.status is RevocationStatus.REVOKED and not before:
+            return _Revocation("revoked", f"the certificate of {name} was revoked: {answer.why}")
         if answer.status is RevocationStatus.UNKNOWN:
-            state, problem = (
-                "unknown",
-                f"whether the certificate of {name} was revoked is unknown: {answer.why}",
-            )
-    return state, problem
-
-
-def _before(sound: Sound, invalid_since: datetime | None) -> bool:
-    """A signing authority vouches for its time: what was signed before the key went bad still holds."""
-    attributes = sound.envelope.attributes
-    return (
-        attributes.scheme is Scheme.SIGNING_AUTHORITY
-        and invalid_since is not None
-        and attributes.signing_time < invalid_since
-    )
+            why = f"whether the certificate of {name} was revoked is unknown: {answer.why}"
+            found = _Revocation("unknown", why)
+    return found
 
 
 def _concluded(
@@ -337,9 +357,12 @@ def _concluded(
     answers: Answers,
 ) -> SignatureFact:
     verified = [(one, by) for one, by in weighed if by.verified and one.in_time(now)]
-    turn = min((moment for moment in _turns(sound, answers) if moment > now), default=None)
+    state = _worst(by.revocation for _, by in weighed)
+    turns = [moment for moment in _turns(sound, answers) if moment > now]
+    turn = min([*turns, *([now + ASK_AGAIN] if state == "unknown" else [])], default=None)
     if not verified:
-        return _fact(candidate, Outcome.UNTRUSTED, _why_not(weighed), valid_until=turn)
+        fact = _fact(candidate, Outcome.UNTRUSTED, _why_not(weighed))
+        return replace(fact, valid_until=turn, revocation=state)
     identity = f"x509:{spki_sha256(sound.chain.leaf)}"
     names = ", ".join(dict.fromkeys(one.name for one, _ in verified))
     logged = tuple(dict.fromkeys(one.problem for _, by in verified for one in by.logged))
@@ -359,7 +382,7 @@ def _concluded(
         unproven=frozenset(
             {"timestamp"} if sound.envelope.timestamp and not any(by.timestamps for by in proofs) else ()
         ),
-        revocation=_worst(by.revocation for by in proofs),
+        revocation=state,
         valid_until=turn,
     )
 
@@ -393,16 +416,8 @@ def _turns(sound: Sound, answers: Answers) -> Iterator[datetime]:
     yield from (one.valid_until for one in answers.values() if one.valid_until is not None)
 
 
-def _fact(
-    candidate: NotationCandidate, outcome: Outcome, reason: str, *, valid_until: datetime | None = None
-) -> SignatureFact:
-    return SignatureFact(
-        SignatureKind.NOTATION,
-        candidate.manifest.digest,
-        outcome,
-        _printable(reason),
-        valid_until=valid_until,
-    )
+def _fact(candidate: NotationCandidate, outcome: Outcome, reason: str) -> SignatureFact:
+    return SignatureFact(SignatureKind.NOTATION, candidate.manifest.digest, outcome, _printable(reason))
 
 
 def _printable(reason: str) -> str:
