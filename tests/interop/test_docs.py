@@ -234,6 +234,8 @@ PUBLIC_GOOD = """\
 apiVersion: trustgate.dev/v1
 kind: TrustStore
 trustRoots: {public-good: {type: file, path: public-good.json}}
+attestors:
+  of-nobody: {type: keyless, trustRoot: public-good, issuer: https://id.test, identity: nobody@id.test}
 """
 NOBODY = "0" * 40
 CLIENTS = (
