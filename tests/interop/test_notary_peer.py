@@ -10,16 +10,23 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.clients.catalog import require
-from tests.interop.world import START_TIMEOUT_S, free_port
+from tests.interop.world import START_TIMEOUT_S, add_image, free_port
 from tests.unit.api.test_notary import BOUNDARY, multipart
 from tests.unit.evidence.notary import scene as sc
 from tests.unit.evidence.notary import test_update as updates
+from trustgate.errors import UpstreamRefused
 from trustgate.evidence.notary.keys import read_key
-from trustgate.evidence.notary.metadata import RoleKeys
+from trustgate.evidence.notary.metadata import RoleKeys, read_targets
+from trustgate.evidence.notary.trust import RELEASES
+from trustgate.flows.sign_tag import sign_tag
+from trustgate.oci.names import Tag
+from trustgate.remote.layout import LayoutSource
+from trustgate.remote.notary import NotaryClient
 
 pytestmark = pytest.mark.interop
 
@@ -114,6 +121,33 @@ def test_what_we_refuse_and_what_notary_server_says(
     detail = error.get("detail")
     said = error["code"], detail["Name"] if isinstance(detail, dict) and "Name" in detail else ""
     assert said == OTHER_WORDS.get(name, (code, kind))
+
+
+def test_tags_that_are_signed_here_the_peer_takes(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    peer.begin(monkeypatch)
+    source = LayoutSource(tmp_path / "layout", create=True)
+    for name in ("one", "two"):
+        add_image(source, name, name)
+    with NotaryClient(peer.url, sc.GUN, None) as server:
+        for name in ("one", "two"):
+            sign_tag(
+                source,
+                Tag(name),
+                server,
+                sc.private("alice"),
+                gun=sc.GUN,
+                role=RELEASES,
+                trust=sc.trust(),
+                now=datetime.now(UTC),
+            )
+        published = server.metadata([RELEASES])
+        releases = read_targets(RELEASES, published.targets[RELEASES])
+        assert (set(releases.targets), releases.signed.version) == ({"one", "two"}, 2)
+        # and what it does not take, it says
+        with pytest.raises(UpstreamRefused):
+            server.publish({RELEASES: published.targets[RELEASES].replace(b"one", b"six")})
 
 
 def test_every_difference_has_a_case() -> None:

@@ -60,14 +60,18 @@ def root_signer(private: PrivateKey, gun: str, now: datetime) -> MetadataSigner:
 
 
 def sign_metadata(signed: dict[str, Json], signers: Iterable[MetadataSigner]) -> bytes:
-    """A metadata file. Raises ``Malformed`` for content that has no canonical form."""
+    """A metadata file. Raises ``Malformed`` for content that has no canonical form.
+
+    Byte for byte as Go's encoder writes it: notary-server signs the hash of what it would write itself, and
+    not of what was uploaded.
+    """
     content = encode(signed)
     signatures: list[Json] = [
         {"keyid": one.key.id, "method": method, "sig": base64.b64encode(value).decode()}
         for one in signers
         for method, value in [_sign(one.private, content)]
     ]
-    return encode({"signed": signed, "signatures": signatures})
+    return b'{"signed":' + content + b',"signatures":' + encode(signatures) + b"}"
 
 
 def _sign(private: PrivateKey, content: bytes) -> tuple[str, bytes]:

@@ -316,7 +316,11 @@ ATTACKS: dict[str, tuple[Change, Outcome, str]] = {
     "key id is not its key's": (_key_called_otherwise, B, "calls a key 'ffff"),
     "key that is not given": (_delegation("keyids", ["0" * 64]), B, "which is not given"),
     "method of another kind of key": (_rsa_key_called_ecdsa, B, "0 valid signatures"),
-    "method in capitals": (_reseal("targets", sc.replaced('"ecdsa"', '"ECDSA"')), B, "0 valid signatures"),
+    "method in capitals": (
+        _reseal("targets", sc.replaced('"method":"ecdsa"', '"method":"ECDSA"')),
+        B,
+        "0 valid signatures",
+    ),
     "unknown method": (_reseal("targets", sc.replaced('"method":"ecdsa"', '"method":"none"')), B, "0 valid"),
     "private key inside": (_private_key_inside, B, "holds a private key"),
     # signatures
@@ -411,7 +415,7 @@ ATTACKS: dict[str, tuple[Change, Outcome, str]] = {
         "twice in one object",
     ),
     "duplicate signed": (
-        _reseal("targets", sc.replaced('{"signatures"', '{"signed":{},"signatures"')),
+        _reseal("targets", sc.replaced('{"signed"', '{"signed":{},"signed"')),
         B,
         "twice",
     ),

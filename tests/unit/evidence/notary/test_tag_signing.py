@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -96,6 +97,15 @@ def test_the_tag_is_added_and_everything_else_stays() -> None:
     made.resealed = {RELEASES: lambda _raw: files[RELEASES]}
     made.tag, made.subject = "v2", replace(sc.OTHER, digest=sc.Digest.of(NEW), size=len(NEW))
     assert made.weigh().fact.outcome is Outcome.VERIFIED
+
+
+def test_the_bytes_are_what_go_would_write() -> None:
+    """notary-server signs the hash of its own encoding."""
+    raw = signed(world())[ROLE]
+    document = json.loads(raw)
+    assert list(document) == ["signed", "signatures"]
+    again = {"signed": document["signed"], "signatures": document["signatures"]}
+    assert json.dumps(again, separators=(",", ":")).encode() == raw
 
 
 def test_a_tag_that_stands_is_moved() -> None:
