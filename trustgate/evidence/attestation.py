@@ -114,7 +114,7 @@ def judge_attestation(
         logs=weighed.logs,
         timestamps=weighed.timestamps,
         unproven=weighed.unproven,
-        valid_until=next_turn(attestors, now),
+        valid_until=next_turn(attestors, now, weighed.proof.valid_until),
     )
 
 

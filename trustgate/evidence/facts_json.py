@@ -110,6 +110,7 @@ def _to_json(fact: SignatureFact) -> dict[str, Json]:
         **_common_to_json(fact),
         "kind": str(fact.kind),
         "signed_repository": fact.signed_repository,
+        "annotations": [[key, value] for key, value in fact.annotations],
         "revocation": fact.revocation,
     }
 
@@ -119,6 +120,7 @@ def _from_json(item: dict[str, Any]) -> SignatureFact:
         **_common_from_json(item),
         kind=SignatureKind(item["kind"]),
         signed_repository=str(item["signed_repository"]),
+        annotations=tuple((str(key), str(value)) for key, value in item["annotations"]),
         revocation=cast("Revocation", str(item["revocation"])),
     )
 

@@ -40,6 +40,7 @@ from trustgate.ports import (
     Manifests,
     NewJob,
     Push,
+    StorageKey,
     StoredBlob,
     Upload,
     UploadId,
@@ -212,12 +213,23 @@ class PushFlow:
             found = self.status(repository, upload)
             key = self._blob_store.commit(upload, digest, found.offset)
             try:
-                kept = self._uploads.finish(found, StoredBlob(digest, found.offset, key))
+                blob = StoredBlob(digest, found.offset, key)
+                kept = self._uploads.finish(found, blob, lost=self._lost(digest))
             except BlobUploadUnknown:
                 self._blob_store.delete(key)
                 raise
             self._blob_store.discard(upload)
         return kept
+
+    def _lost(self, digest: Digest) -> StorageKey | None:
+        """The key of the copy that the records know, when its bytes are gone: pushing again mends that."""
+        known = [self._blobs.find(holder, digest) for holder in self._blobs.holders(digest, limit=1)]
+        for blob in filter(None, known):
+            try:
+                self._blob_store.path(blob.key)
+            except BlobUnknown:
+                return blob.key
+        return None
 
     def cancel(self, repository: RepositoryName, upload: UploadId) -> None:
         """Raises ``BlobUploadUnknown``."""

@@ -228,10 +228,11 @@ class Uploads(Protocol):
         """
         ...
 
-    def finish(self, upload: Upload, blob: StoredBlob) -> StoredBlob:
+    def finish(self, upload: Upload, blob: StoredBlob, *, lost: StorageKey | None = None) -> StoredBlob:
         """End the upload: from now on the repository holds the blob.
 
-        When the digest is known already, the copy that is known stays and the new key is tombstoned.
+        When the digest is known already, the copy that is known stays and the new key is tombstoned; unless
+        it is the one under ``lost``, whose bytes are gone: then the new one takes its place.
         Raises ``BlobUploadUnknown`` when the upload was ended by someone else.
         """
         ...

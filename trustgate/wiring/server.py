@@ -87,14 +87,7 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
     worker = Worker(scan, owner=f"{socket.gethostname()}:{os.getpid()}")
     tokens = Tokens(store.signing_keys, clock)
     tokens.load()
-    identity = Identity(
-        accounts=store.accounts,
-        projects=store.projects,
-        tokens=tokens,
-        freshness=store.freshness,
-        clock=clock,
-        service=settings.base_url.partition("://")[2],
-    )
+    identity = _identity(settings, clock, store, tokens)
     accounts = AccountFlow(store.accounts, store.projects, clock)
     first_start = FirstStart(store.accounts, accounts, clock, settings.data)
     pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="work")
@@ -109,21 +102,13 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
     notary = _notary(settings, evidence.trust, identity, authenticate, metrics, pool)
     ticker = Ticker(chores(settings, clock, store, reload, metrics))
 
-    def start() -> None:
-        worker.start()
-        ticker.start()
-
-    def stop() -> None:
-        ticker.stop()
-        worker.stop()
-
     routers = _routers(
         settings, store, gate, identity, accounts, tokens, first_start, reload, metrics, clock, pool
     )
     site = create_site(
         (*routers, charts_router(charts, authenticate, clock, _caller(pool))),
-        on_start=start,
-        on_stop=stop,
+        on_start=lambda: _all(worker.start, ticker.start),
+        on_stop=lambda: _all(ticker.stop, worker.stop),
     )
     app = HotPath(
         Front(registry, site, notary),
@@ -132,11 +117,6 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         clock=clock,
         observe=metrics.decided,
     )
-
-    def close() -> None:
-        pool.shutdown(wait=True)
-        evidence.close()
-        store.close()
 
     return Server(
         settings=settings,
@@ -147,7 +127,24 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         accounts=accounts,
         setup_code=first_start.prepare(),
         password_file=first_start.password_file,
-        close=close,
+        close=lambda: _all(pool.shutdown, evidence.close, store.close),
+    )
+
+
+def _all(*steps: Callable[[], object]) -> None:
+    """One after the other."""
+    for step in steps:
+        step()
+
+
+def _identity(settings: Settings, clock: Clock, store: Store, tokens: Tokens) -> Identity:
+    return Identity(
+        accounts=store.accounts,
+        projects=store.projects,
+        tokens=tokens,
+        freshness=store.freshness,
+        clock=clock,
+        service=settings.base_url.partition("://")[2],
     )
 
 
