@@ -36,8 +36,8 @@ from trustgate.ports import Blobs, BlobStore, Judgements, Manifests, StoredManif
 MAX_ATTESTATION_MANIFESTS: Final = 256
 """Referrers that are judged for one digest, oldest first; that there are more is reported."""
 MAX_MANIFEST_BYTES: Final = 64 * MAX_SIGNATURE_MANIFEST_BYTES
-MAX_FRESH_BYTES: Final = 2 * MAX_ATTACHED_BYTES
-"""Of attestations that nobody has judged yet, for one request; the next request goes on."""
+MAX_FRESH_BYTES: Final = MAX_ATTACHED_BYTES
+"""Of attestations that nobody has judged yet, for one request; the next one goes on. Any manifest fits."""
 NONE: Final = Absent("no attestation is attached to it")
 
 log = logging.getLogger("trustgate.evidence")
