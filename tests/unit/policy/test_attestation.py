@@ -99,7 +99,7 @@ def test_type_and_signer_have_to_hold_for_the_same_attestation() -> None:
     """A stranger's provenance beside an SBOM by CI is no provenance by CI."""
     stranger = replace(said("ci"), signers=(Signer("ci", f"key:{'f' * 64}"),))
     verdict = judge(asking(), subject(attestations=saying(stranger, said("ci", kind=SPDX))))
-    assert verdict.kind is DENY
+    assert (verdict.kind, only(verdict).reason_code) == (DENY, "signer-missing")
 
 
 def test_any_of_several_types() -> None:
@@ -203,6 +203,12 @@ def test_conditions(condition: str, known: dict[str, Any], expected: VerdictKind
     assert verdict.kind is expected
     if expected is DENY:
         assert only(verdict).reason_code == "attestation-does-not-count"
+
+
+def test_what_is_broken_is_told_as_broken_whoever_it_names() -> None:
+    claims = replace(said("ci"), outcome=Outcome.BROKEN)
+    verdict = judge(asking(CI, ", transparencyLog: required"), subject(attestations=saying(claims)))
+    assert only(verdict).reason_code == "attestation-broken"
 
 
 def test_an_old_one_is_told_with_the_key_of_the_policy() -> None:
