@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Final
 
 from trustgate.evidence.model import SignatureFact
-from trustgate.policy.checks.answer import HOST, Answer, failed
+from trustgate.policy.checks.answer import Answer, failed
 from trustgate.policy.checks.reach import Found, Question, Words, ask, found_in
-from trustgate.policy.checks.requirements import carriers, unmet
+from trustgate.policy.checks.requirements import attestors_of, carriers, unmet
 from trustgate.policy.checks.shortfall import counted, names_of, shortfall, signers_of, some
+from trustgate.policy.checks.signing_advice import how_to_sign
 from trustgate.policy.model import Evidence, Request, SubjectEvidence, Violation
 from trustgate.policy.rules import ContentTrust
 
@@ -25,7 +26,10 @@ def check_content_trust(check: ContentTrust, request: Request, evidence: Evidenc
     def judge(subject: SubjectEvidence) -> Found:
         return found_in(subject.signatures, weigh, _WORDS)
 
-    question = Question(_WORDS, judge, _refused, check.inherits, check.each, check.subject)
+    def refuse(own: Found, about: Request) -> Answer:
+        return _refused(check, own, about)
+
+    question = Question(_WORDS, judge, refuse, check.inherits, check.each, check.subject)
     return ask(question, request, evidence)
 
 
@@ -38,11 +42,10 @@ def _weigh(check: ContentTrust, facts: tuple[SignatureFact, ...], now: datetime)
     return shortfall(check.require, check.conditions, facts, _WORDS, now)
 
 
-def _refused(own: Found, request: Request) -> Answer:
+def _refused(check: ContentTrust, own: Found, request: Request) -> Answer:
     return failed(
         own.reason_code,
         own.message,
-        fix=f"sign it: cosign sign --key KEY {HOST}{request.repository}@{request.digest} "
-        f"(attestor {some(own.missing)})",
+        fix=how_to_sign(attestors_of(check.require), own.missing, request),
         violations=[Violation(subject=name) for name in own.missing],
     )
