@@ -134,6 +134,39 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/unit/flows/test_chart_evidence.py",
         ),
     ),
+    "notation": (
+        (
+            *(
+                f"trustgate/evidence/notation/{name}.py"
+                for name in (
+                    "algorithms",
+                    "attributes",
+                    "cbor",
+                    "certificates",
+                    "cose",
+                    "crl",
+                    "envelope",
+                    "identity",
+                    "judge",
+                    "jws",
+                    "manifest",
+                    "ocsp",
+                    "payload",
+                    "revocation",
+                    "trust",
+                    "trust_policy",
+                )
+            ),
+            "trustgate/flows/verify_notation.py",
+            "trustgate/remote/public_http.py",
+            "trustgate/remote/revocation.py",
+        ),
+        (
+            "tests/unit/evidence/notation",
+            "tests/unit/flows/test_verify_notation.py",
+            "tests/unit/remote/test_revocation.py",
+        ),
+    ),
     "policy": (
         (
             "trustgate/policy/engine.py",

@@ -9,6 +9,8 @@ import hashlib
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 import httpx
@@ -34,6 +36,8 @@ TOTAL_TIMEOUT_S: Final = 30.0
 KEPT_S: Final = 600.0
 """How long an answer is kept; its own end (nextUpdate) counts at every look all the same."""
 FAILURE_KEPT_S: Final = 60.0
+ASK_AGAIN: Final = timedelta(hours=1)
+"""An answer is good for no longer, whatever its authority allows: a revocation is to be noticed."""
 MAX_KEPT: Final = 1024
 MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
 _OCSP_REQUEST: Final = "application/ocsp-request"
@@ -101,7 +105,8 @@ class RevocationClient:
             answer = judge_response(question, found, now)
         if answer.status is RevocationStatus.UNKNOWN:
             self._kept.keep(key, found, FAILURE_KEPT_S)
-        return answer
+        latest = now + ASK_AGAIN
+        return replace(answer, valid_until=min(answer.valid_until or latest, latest))
 
     def _fetched(self, url: str, request: bytes | None, deadline: float) -> bytes | str:
         """What is at the address, or why it could not be had."""

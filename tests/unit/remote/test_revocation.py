@@ -60,7 +60,9 @@ def answer(client: RevocationClient, issued: Issued) -> Any:
 def test_ocsp_is_enough(authority: SimulatedAuthority, asked: RevocationClient) -> None:
     issued = leaf(access(authority.url("/ocsp")), points(authority.url("/crl")))
     authority.put("/ocsp", response(issued))
-    assert answer(asked, issued).status is GOOD
+    found = answer(asked, issued)
+    assert found.status is GOOD
+    assert found.valid_until == NOW + module.ASK_AGAIN  # not as long as the responder allows
     ((method, path, headers),) = authority.seen
     assert (method, path) == ("POST", "/ocsp")
     assert headers["content-type"] == "application/ocsp-request"

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, TypeVar
 
@@ -73,6 +74,7 @@ class Chain:
         return ""
 
 
+@lru_cache(maxsize=256)
 def load_certificate(der: bytes) -> x509.Certificate:
     """One whose names, key, times and extensions can be read. Raises ``Broken``."""
     if len(der) > MAX_CERTIFICATE_BYTES:
@@ -139,8 +141,12 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
     return is_issued_by(certificate, certificate)
 
 
+@lru_cache(maxsize=512)
 def is_issued_by(child: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """By name and by a signature with SHA-2 or Ed25519: SHA-1 and MD5 prove nothing."""
+    """By name and by a signature with SHA-2 or Ed25519: SHA-1 and MD5 prove nothing.
+
+    A pure question about bytes, so its answers may be kept: issuers are the same for many signatures.
+    """
     try:
         fit = isinstance(child.signature_hash_algorithm, _HASHES) or (
             child.signature_algorithm_oid == SignatureAlgorithmOID.ED25519

@@ -101,10 +101,9 @@ class NotationTrust:
     always_timestamp: bool = True
     """Whether a timestamp is asked for also while the chain is still valid, given a ``tsa`` store."""
 
-    def anchors(self, scheme: Scheme) -> frozenset[str]:
-        """Thumbprints of the certificates that a chain under ``scheme`` must hold one of."""
-        store = self.ca if scheme is Scheme.X509 else self.signing_authority
-        return frozenset(map(thumbprint, store))
+    def anchors(self, scheme: Scheme) -> tuple[x509.Certificate, ...]:
+        """The certificates that a chain under ``scheme`` must hold one of."""
+        return self.ca if scheme is Scheme.X509 else self.signing_authority
 
     def names(self, found: Identity) -> bool:
         """Whether one of the identities is ``found``'s; not asked for ``*``."""

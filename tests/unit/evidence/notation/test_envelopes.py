@@ -232,6 +232,7 @@ def _der(private: Any, content: bytes) -> bytes:
         ("p521", lambda k, c: b"\0" * 132),
         ("p256", lambda k, c: world.primitive(k, c)[:-1]),
         ("p256", lambda k, c: world.primitive(k, c) + b"\0"),
+        ("p256", lambda k, c: (s := world.primitive(k, c))[:32] + b"\0" + s[32:]),
         ("rsa3072", lambda k, c: b"x" * 384),
     ],
 )

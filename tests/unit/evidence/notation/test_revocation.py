@@ -21,7 +21,7 @@ from trustgate.evidence.model import Outcome
 from trustgate.evidence.notation import crl as crl_module
 from trustgate.evidence.notation import ocsp as ocsp_module
 from trustgate.evidence.notation.crl import MAX_CRL_BYTES, judge_crl
-from trustgate.evidence.notation.judge import revocation_questions
+from trustgate.evidence.notation.judge import ASK_AGAIN, revocation_questions
 from trustgate.evidence.notation.ocsp import MAX_RESPONSE_BYTES, judge_response, request_for
 from trustgate.evidence.notation.revocation import (
     MAX_URLS,
@@ -370,9 +370,9 @@ def test_no_answer_is_unknown_and_unknown_is_no() -> None:
         outcome, reason, state = verdict(answer)
         assert outcome is Outcome.UNTRUSTED
         assert "is unknown" in reason
-        assert state == "not-asked"
-    outcome, reason, _ = verdict(RevocationAnswer(REVOKED, "revoked on 2027-01-09"))
-    assert outcome is Outcome.UNTRUSTED
+        assert state == "unknown"
+    outcome, reason, state = verdict(RevocationAnswer(REVOKED, "revoked on 2027-01-09"))
+    assert (outcome, state) == (Outcome.UNTRUSTED, "revoked")
     assert "was revoked: revoked on 2027-01-09" in reason
 
 
@@ -384,6 +384,20 @@ def test_where_it_is_only_logged(level: dict[str, str]) -> None:
         assert "only logged" in reason
     assert verdict(RevocationAnswer(GOOD), trust=world.trust(**level))[2] == "good"
     assert verdict(None, trust=world.trust(revocation="skip"))[2] == "not-asked"
+
+
+def test_an_outcome_without_an_answer_does_not_last() -> None:
+    fact = world.judge(world.signed(world.parts(BOTH)))
+    assert (fact.revocation, fact.valid_until) == ("unknown", NOW + ASK_AGAIN)
+    soft = world.judge(world.signed(world.parts(BOTH)), trust=world.trust(revocation="log"))
+    assert (soft.outcome, soft.valid_until) == (Outcome.VERIFIED, NOW + ASK_AGAIN)
+    stranger = world.judge(world.signed(world.parts(BOTH)), trust=world.trust(roots=[OTHER.pem]))
+    assert stranger.revocation == "not-asked"
+    assert stranger.valid_until is not None
+    assert stranger.valid_until > NOW + DAY
+    both = {"enforces": world.trust(), "skips": world.trust(revocation="skip")}
+    fact = world.judge(world.signed(world.parts(BOTH)), trusts=both)
+    assert (fact.attestors, fact.revocation) == (("skips",), "unknown")
 
 
 def test_the_answer_s_end_is_the_fact_s() -> None:
