@@ -217,6 +217,18 @@ def test_the_signature_s_hash_is_the_digest_s(name: str, digest: hashes.HashAlgo
     refused(world.token(OVER, edit=other), f"uses '{name}'")
 
 
+def test_the_signature_names_another_authority_s_certificate() -> None:
+    def other(document: dict[str, Any]) -> None:
+        number = world.stamps().signer.certificate.serial_number
+        issuer = world.asn1_x509.Certificate.load(
+            world.der(world.stamps("foreign").signer.certificate)
+        ).issuer
+        sid = cms.SignerIdentifier("issuer_and_serial_number", {"issuer": issuer, "serial_number": number})
+        document["signer_infos"][0]["sid"] = sid
+
+    refused(world.token(OVER, edit=other), "neither embedded nor known")
+
+
 def test_the_signature_names_another_certificate_of_the_same_authority() -> None:
     second = world.signer(world.stamps().between)
 
