@@ -192,19 +192,14 @@ def _varint(number: int) -> bytes:
 
 def many_members(path: Path, number: int) -> None:
     """A gzip layer of ``number`` empty files, written without holding them."""
-    template = bytearray(tar({"f00000000": b""})[:BLOCK])
+    header = tar({"f00000000": b""})[:BLOCK]
+    before, after = header[9:148], header[156:]
+    rest = sum(before) + 8 * ord(" ") + sum(after)
     with gzip.open(path, "wb", compresslevel=1) as file:
         for first in range(0, number, 1000):
-            file.write(b"".join(_numbered(template, n) for n in range(first, min(number, first + 1000))))
+            names = [b"f%08d" % n for n in range(first, min(number, first + 1000))]
+            file.write(b"".join(b"%b%b%06o\0 %b" % (n, before, rest + sum(n), after) for n in names))
         file.write(bytes(2 * BLOCK))
-
-
-def _numbered(template: bytearray, number: int) -> bytes:
-    header = bytearray(template)
-    header[0:9] = b"f%08d" % number
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    return bytes(header)
 
 
 def bomb(path: Path, size: int, *, name: str = "zeros") -> None:

@@ -9,6 +9,7 @@ wall clock of a shared machine says little; both are printed, and every ratio is
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -28,6 +29,7 @@ from tests.interop.world import add_image, free_port, make_world
 from trustgate.flows.transfer import copy_image
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
+from trustgate.remote.docker_config import Credential
 from trustgate.remote.layout import LayoutSource
 from trustgate.remote.registry import RegistryClient
 
@@ -166,16 +168,13 @@ def _fill(layout: LayoutSource, client: RegistryClient) -> None:
 
 @contextmanager
 def _trustgate(folder: Path, blobs: dict[str, Path]) -> Iterator[Peer]:
-    from trustgate.cli.images import open_registry
-    from trustgate.oci.names import Reference
-
     world = make_world(folder)
     try:
-        os.environ["DOCKER_CONFIG"] = str(world.configs["ci"])
-        reference = Reference.parse(f"{world.host}/{REPOSITORY}:1")
-        _fill(_layout(folder, blobs), open_registry(reference))  # type: ignore[arg-type]  # a registry client
-        world.trustgate("ci", "sign", "--key", world.key_file, str(reference))
         logins = {who: _basic(world.configs[who], world.host) for who in ("ci", "prod")}
+        name, _colon, secret = base64.b64decode(logins["ci"]).decode().partition(":")
+        credential = Credential(name, secret, "bench")
+        _fill(_layout(folder, blobs), RegistryClient(world.host, RepositoryName(REPOSITORY), credential))
+        world.trustgate("ci", "sign", "--key", world.key_file, f"{world.host}/{REPOSITORY}:1")
         token = _token(world.host, logins["prod"], f"repository:{REPOSITORY}:pull")
         yield Peer(
             "trustgate",

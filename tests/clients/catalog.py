@@ -50,6 +50,7 @@ PINNED: dict[str, tuple[str, str]] = {
     "ct_server": ("ct-server", "github.com/google/certificate-transparency-go"),
     "createtree": ("trillian", "github.com/google/trillian"),
     "fulcio": ("fulcio", "github.com/sigstore/fulcio"),
+    "helm-cm-push": ("helm-cm-push", "github.com/chartmuseum/helm-push"),
     "rekor-server": ("rekor", "github.com/sigstore/rekor"),
     "rekor-tiles": ("rekor-tiles", "github.com/sigstore/rekor-tiles/v2"),
     "timestamp-server": ("timestamp-server", "github.com/sigstore/timestamp-authority/v2"),

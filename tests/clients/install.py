@@ -67,6 +67,7 @@ GO: tuple[GoTool, ...] = (
     GoTool("oras", ("oras.land/oras/cmd/oras",)),
     GoTool("regctl", ("github.com/regclient/regclient/cmd/regctl",)),
     GoTool("helm", ("helm.sh/helm/v3/cmd/helm",), "-X helm.sh/helm/v3/internal/version.version=v3.22.0"),
+    GoTool("helm-cm-push", ("github.com/chartmuseum/helm-push/cmd/helm-cm-push",)),
     GoTool(
         "helm4",
         ("helm.sh/helm/v4/cmd/helm",),

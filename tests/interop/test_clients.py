@@ -6,6 +6,7 @@ What each prints for a refusal is a golden file: it is the most-read sentence of
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -260,6 +261,50 @@ def test_helm(images: World, tmp_path: Path) -> None:
     reference = f"{images.host}/shop/chart:0.1.0"
     images.trustgate("ci", "sign", "--key", images.key_file, reference)
     images.run("prod", *pull, "-d", tmp_path)
+
+
+# --- every client, by digest -------------------------------------------------------------------------
+
+_PULLERS = ("docker", "podman", "skopeo", "ctr", "crane", "oras", "regctl")
+
+
+@pytest.mark.parametrize("client", _PULLERS)
+def test_by_digest_one_platform_many_platforms_and_unsigned(
+    images: World, request: pytest.FixtureRequest, tmp_path: Path, client: str
+) -> None:
+    """A name that hides the tag opens no door, and closes none: for one image and for an index."""
+    for name, allowed in (("web", True), ("multi", True), ("bare", False)):
+        digest = digest_of(images, f"{images.host}/shop/{name}:1")
+        reference = f"{images.host}/shop/{name}@{digest}"
+        done = _pull(images, request, client, reference, tmp_path / name)
+        assert (done.returncode == 0) is allowed, f"{name}: {done.stdout}{done.stderr}"
+        assert allowed or "trustgate" in done.stderr + done.stdout
+
+
+def _pull(
+    world: World, request: pytest.FixtureRequest, client: str, reference: str, place: Path
+) -> subprocess.CompletedProcess[str]:
+    """As ``prod``, by the means of each client."""
+    if client == "docker":
+        return _docker(world, request.getfixturevalue("docker"), "prod", "pull", reference, check=False)
+    if client == "podman":
+        return _podman(world, "prod", "pull", reference, check=False)
+    if client == "ctr":
+        daemon: Containerd = request.getfixturevalue("containerd")
+        login = _basic(world.configs["prod"] / "config.json", world.host)
+        pull = daemon.command("images", "pull", "--plain-http", "--user", login, "--all-platforms", reference)
+        return world.run("prod", *pull, check=False)
+    path = require(client).path
+    if client == "regctl":
+        world.run("prod", path, "registry", "set", "--tls", "disabled", world.host)
+    from_registry: dict[str, list[object]] = {
+        "skopeo": ["--insecure-policy", "copy", "--all", "--src-tls-verify=false", f"docker://{reference}"],
+        "crane": ["pull", "--insecure", "--format=oci", reference, place],
+        "oras": ["copy", "--from-plain-http", reference, "--to-oci-layout", f"{place}:1"],
+        "regctl": ["image", "copy", reference, f"ocidir://{place}:1"],
+    }
+    more = [f"oci:{place}:1"] if client == "skopeo" else []
+    return world.run("prod", path, *from_registry[client], *more, check=False)
 
 
 # --- cosign --------------------------------------------------------------------------------------

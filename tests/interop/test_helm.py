@@ -266,6 +266,27 @@ def test_a_public_project_is_read_without_an_account(
     assert "401 Unauthorized" in refused.stderr
 
 
+def test_what_cm_push_pushes(world: World, keys: Keys, tmp_path: Path) -> None:
+    """The plugin of ChartMuseum, as a program of its own."""
+    push, helm = require("helm-cm-push").path, require("helm").path
+    archive = packaged(world, helm, keys, tmp_path, "pushed")
+    name, secret = login(world, "ci")
+    url = f"{world.server.url}/charts/open"
+    command = [push, archive, url, "--username", name, "--password", secret]
+    assert "Done." in world.run("ci", *command).stdout
+    again = world.run("ci", *command, check=False)
+    assert again.returncode == 1
+    assert "409: open/pushed:1.2.3 already exists" in again.stderr
+    world.run("ci", *command, "--force")
+    (tmp_path / "out").mkdir()
+    pull = ["pull", f"{repository(world, helm, 'prod', 'open')}/pushed", "-d", tmp_path / "out"]
+    world.run("prod", helm, *pull)
+    assert (tmp_path / "out" / archive.name).read_bytes() == archive.read_bytes()
+    name, secret = login(world, "prod")
+    mine = [*command[:3], "--username", name, "--password", secret]
+    assert "403: requested access" in world.run("prod", *mine, check=False).stderr
+
+
 def test_a_provenance_that_does_not_belong_is_not_taken(world: World, keys: Keys, tmp_path: Path) -> None:
     helm = require("helm").path
     mine, other = (packaged(world, helm, keys, tmp_path, name) for name in ("mine", "other"))

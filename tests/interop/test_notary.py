@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
+import re
 import ssl
 import subprocess
 import tarfile
@@ -22,12 +23,13 @@ from cryptography.x509.oid import NameOID
 
 from tests.clients.catalog import require
 from tests.interop.daemons import DockerDaemon
-from tests.interop.world import Server, run, start_server
+from tests.interop.world import ROOT, Server, run, start_server
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.model import Outcome, Subject
 from trustgate.evidence.notary.judge import MetadataSet, judge_notary
 from trustgate.evidence.notary.trust import notary_trust
 from trustgate.oci.digest import Digest
+from trustgate.policy.document import load
 
 pytestmark = pytest.mark.interop
 
@@ -37,6 +39,8 @@ kind: Root
 defaults:
   noMatch: {pull: allow, push: allow, delete: allow}
 """
+_BLOCK = re.compile(r"^```(console|yaml)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PAGE_HOST = "registry.example.com"
 PASSPHRASES = {
     "NOTARY_ROOT_PASSPHRASE": "root-passphrase",
     "NOTARY_TARGETS_PASSPHRASE": "targets-passphrase",
@@ -259,6 +263,12 @@ def test_notary_publishes_rotates_delegates_and_a_fresh_client_follows(trust: Tr
     # delegations are taken back
     trust.notary("ci", "first", "delegation", "remove", "-p", "-y", gun, "targets/releases")
     assert "v3" not in trust.notary("prod", "fresh2", "list", gun)
+    # and given again
+    trust.notary(
+        "ci", "first", "delegation", "add", "-p", gun, "targets/releases", "alice.crt", "--all-paths"
+    )
+    trust.notary("ci", "first", "add", "-p", gun, "v4", "file", "-r", "targets/releases")
+    assert "v4" in trust.notary("prod", "fresh2", "list", gun)
 
 
 def _words(trust: TrustWorld, folder: str, *arguments: str) -> str:
@@ -378,9 +388,55 @@ def test_docker_signs_pushes_pulls_and_revokes(
     remove = f"yes | {program} trust signer remove alice {name}"
     removed = trust.run("ci", "sh", "-c", remove, DOCKER_HOST=daemon.host).stdout
     assert "alice" not in docker("prod", "trust", "inspect", "--pretty", name), removed
+    # and back again: versions go on where they were
+    docker("ci", "trust", "signer", "add", "alice", name, "--key", tmp_path / "alice.pub")
+    docker("ci", "trust", "sign", f"{name}:1")
+    assert f"Tagging {name}@sha256:" in docker("prod", "pull", f"{name}:1", trusting=True)
 
 
 def _head(trust: TrustWorld, repository: str, tag: str) -> Subject:
     status, headers, raw = trust.get(f"/v2/{repository}/manifests/{tag}")
     assert status == 200
     return Subject(Digest(headers["docker-content-digest"]), headers["content-type"], len(raw))
+
+
+def test_the_page_says_what_works(trust: TrustWorld, daemon: DockerDaemon, tmp_path: Path) -> None:
+    """``docs/how-to/docker-trust.md`` typed as it stands; its policy, with the id that it says to take."""
+    page = (ROOT / "docs" / "how-to" / "docker-trust.md").read_text("utf-8")
+    name = f"{trust.host}/shop/web:1"
+    (tmp_path / "hello").write_text("hello\n")
+    with tarfile.open(tmp_path / "root.tar", "w") as archive:
+        archive.add(tmp_path / "hello", "hello")
+    for words in (("import", tmp_path / "root.tar", name), ("push", name)):
+        trust.run("ci", daemon.client, *words, DOCKER_HOST=daemon.host)
+    said = ""
+    for kind, body in _BLOCK.findall(page):
+        for line in body.splitlines() if kind == "console" else ():
+            command = line.removeprefix("$ ").replace(PAGE_HOST, trust.host)
+            command = f"cd {tmp_path} && {command.replace('docker ', f'{daemon.client} ')}"
+            said = trust.run("ci", "sh", "-c", command, DOCKER_HOST=daemon.host).stdout
+    (policy,) = (body for kind, body in _BLOCK.findall(page) if kind == "yaml")
+    roles = json.loads(said)[0]["AdministrativeKeys"]
+    (pin,) = (key["ID"] for role in roles if role["Name"] == "Root" for key in role["Keys"])
+    store = tmp_path / "policy" / "trust" / "attestors.yaml"
+    store.parent.mkdir(parents=True)
+    store.write_text(policy.replace("0" * 64, pin).replace(PAGE_HOST, trust.host))
+    (tmp_path / "policy" / "trustgate.yaml").write_text(POLICY)
+    found = load(
+        {
+            file.relative_to(tmp_path / "policy").as_posix(): file.read_bytes()
+            for file in (tmp_path / "policy").rglob("*.yaml")
+        },
+        revision="page",
+    )
+    (attestor,) = found.attestors
+    fact = judge_notary(
+        _metadata(trust, f"{trust.host}/shop/web"),
+        gun=f"{trust.host}/shop/web",
+        tag="1",
+        subject=_head(trust, "shop/web", "1"),
+        attestors=[attestor],
+        now=datetime.now(UTC),
+        seen={},
+    )
+    assert (fact.outcome, fact.attestors) == (Outcome.VERIFIED, ("web-release",)), fact.reason

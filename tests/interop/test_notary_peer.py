@@ -27,6 +27,7 @@ STRICTER: Mapping[str, str] = {
     "root takes targets keys away": "the published targets would stand there signed by nobody",
     "duplicate keys": "Go reads the last, others the first: one document would be two",
     "no files": "an upload of nothing is a mistake, not an order to sign anew",
+    "only a timestamp": "it is never taken from a client, so nothing is left to publish",
     "a role twice": "which of the two is meant is not said",
     "more roles than are kept": "a limit",
 }

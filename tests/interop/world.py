@@ -29,7 +29,7 @@ from trustgate.oci.names import Tag
 from trustgate.remote.layout import LayoutSource
 
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 60.0
 COMMAND_TIMEOUT_S = 300
 
 POLICY = {

@@ -1,6 +1,6 @@
 """Take each check away, one at a time, and see a test go red.
 
-    python -m tests.mutation.run [gate|evidence|policy] [--jobs N] [--only FILE]
+    python -m tests.mutation.run [gate|evidence|sigstore|policy] [--jobs N] [--only FILE]
 
 A mutant is one ``if`` whose condition became ``False`` (the check never speaks), or one operand of an ``and``
 or ``or`` that was left out. Each runs in a copy of the tree with the tests that guard its room. Prints the
@@ -51,6 +51,62 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             )
         ),
         ("tests/unit/evidence",),
+    ),
+    "sigstore": (
+        (
+            *(
+                f"trustgate/evidence/{name}.py"
+                for name in (
+                    "attestation",
+                    "certificate_path",
+                    "cosign_claim",
+                    "timestamp",
+                    "timestamp_token",
+                    "weighing",
+                )
+            ),
+            *(
+                f"trustgate/evidence/sigstore/{name}.py"
+                for name in (
+                    "artifact",
+                    "certificate",
+                    "checkpoint",
+                    "content",
+                    "entry",
+                    "entry_body",
+                    "fields",
+                    "log",
+                    "log_signature",
+                    "merkle",
+                    "pattern",
+                    "sct",
+                    "second_judge",
+                    "seen",
+                    "trust",
+                    "trusted_root",
+                    "verify",
+                )
+            ),
+        ),
+        tuple(
+            f"tests/unit/evidence/test_{name}.py"
+            for name in (
+                "keyless",
+                "key_witnesses",
+                "keyless_trust",
+                "artifact",
+                "attestation",
+                "second_judge",
+                "certificate_path",
+                "timestamp",
+                "pattern",
+                "judge_bundle",
+                "judge_legacy",
+                "judge_signer",
+                "sigstore_properties",
+                "against_cosign_faults",
+            )
+        ),
     ),
     "helm": (
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -33,6 +34,8 @@ MAX_UPLOAD_BYTES: Final = MAX_CHART_BYTES + MAX_PROVENANCE_BYTES + 64 * 1024
 """A chart, its provenance, and what a multipart form puts around them."""
 MAX_PARTS: Final = 8
 NO_STORE: Final = {"cache-control": "no-store"}
+
+log = logging.getLogger("trustgate.api")
 
 
 def charts_router(flow: ChartFlow, authenticate: Authenticate, clock: Clock, call: Call) -> APIRouter:
@@ -178,7 +181,10 @@ def _refused(request: Request, error: TrustgateError) -> Response:
         if set_reason is not None and error.reason_phrase:
             set_reason(error.reason_phrase)
         headers.update(decision_headers(error.decision, error.link))
-    text = error.message if status < 500 else "the server could not do this now"
+    text = error.message
+    if status >= 500:
+        log.error("%s %s: %s", request.method, request.url.path, error.message)
+        text = "the server could not do this now"
     if error.hint and status < 500 and not isinstance(error, Refused):
         text = f"{text} ({error.hint})"
     return JSONResponse({"error": printable(text)}, status_code=status, headers=headers)

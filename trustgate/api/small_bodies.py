@@ -1,4 +1,4 @@
-"""Bodies of everything but ``/v2``: small, whole, and in time, before anything looks at them.
+"""Bodies of the JSON API, the token service and the pages: small, whole, and in time, before all else.
 
 FastAPI reads a body before it asks who sends it, so the bound has to stand in front of it: otherwise whoever
 can connect can fill the memory with JSON, or the disk with a form's file.
@@ -19,6 +19,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_BODY_BYTES: Final = 256 * 1024
 """The longest that anybody has a use for is an account with a few hundred grants."""
 WITHIN_S: Final = 30.0
+UPLOADS: Final = "/api/charts/"
+"""Takes files: asks who sends them, and bounds them, itself."""
 
 
 class SmallBodies:
@@ -30,7 +32,7 @@ class SmallBodies:
         self._within_s = within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not has_body(scope):
+        if scope["type"] != "http" or not has_body(scope) or scope["path"].startswith(UPLOADS):
             await self._app(scope, receive, send)
             return
         try:

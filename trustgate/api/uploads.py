@@ -129,19 +129,32 @@ class UploadRoutes:
         try:
             while more:
                 piece, more = await exchange.body_chunk()
-                gathered = bytearray(gathered) + piece if gathered else piece  # a large piece is not copied
+                if gathered:
+                    gathered = gathered if isinstance(gathered, bytearray) else bytearray(gathered)
+                    gathered += piece
+                else:
+                    gathered = piece  # a large piece is not copied
                 if len(gathered) >= GATHER_BYTES:
                     if writing is not None:
-                        await writing
+                        await _written(writing)
                     writing, gathered = self._write(session, gathered), b""
         finally:  # what has arrived is kept, also when the client goes away
             if writing is not None:
-                await writing
+                await _written(writing)
             if gathered:
-                await self._write(session, gathered)
+                await _written(self._write(session, gathered))
 
     def _write(self, session: UploadSession, gathered: bytes | bytearray) -> asyncio.Future[None]:
         return asyncio.get_running_loop().run_in_executor(self._pool, session.write, gathered)
+
+
+async def _written(writing: asyncio.Future[None]) -> None:
+    """Wait for a thread, also when the request is cancelled: the file must not be closed under its write."""
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        raise
 
 
 def _announced(exchange: Exchange) -> tuple[int | None, int | None]:

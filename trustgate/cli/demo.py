@@ -28,7 +28,7 @@ from trustgate.cli.demo_content import (
 from trustgate.cli.main import EXIT_CODES
 from trustgate.cli.output import note, printable, styled
 
-START_TIMEOUT_S: Final = 20.0
+START_TIMEOUT_S: Final = 60.0
 SCAN_TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.05
 _COLOURS = {"ALLOWED": "green", "WARN": "yellow", "DENIED": "red"}
@@ -115,9 +115,11 @@ class _Demo:
         setup = next((word for word in code.split() if "/setup/" in word), "")
         prod = (self._directory / "prod-robot-secret").resolve()
         click.echo(f"Open  {setup or self._url}")
-        click.echo("Try   " + f"docker login {self._host} -u 'robot$prod' --password-stdin < {prod}")
+        trustgate = own_command()
+        login = "docker" if shutil.which("docker") else trustgate  # they keep logins in the same place
+        click.echo(f"Try   {login} login {self._host} -u 'robot$prod' --password-stdin < {prod}")
         click.echo(f"      docker pull {self._host}/shop/old:1")
-        click.echo(f"      trustgate why {self._host}/shop/old:1 --as robot:prod")
+        click.echo(f"      {trustgate} why {self._host}/shop/old:1")
         note("the registry is running; Ctrl-C stops it")
         if self._server is not None:
             with contextlib.suppress(KeyboardInterrupt):
@@ -319,3 +321,13 @@ def _reasons(found: dict[str, Any]) -> list[str]:
     against = [rule for rule in found["rules"] if rule["outcome"] in {"fail", "unknown"}]
     chosen = against or found["rules"]
     return [printable(f"{rule['rule']}: {rule['message']}")[:110] for rule in chosen] or ["no rule applies"]
+
+
+def own_command() -> str:
+    """How this program is called from here: ``make demo`` leaves it inside a virtual environment."""
+    mine = Path(sys.executable).with_name("trustgate")
+    found = shutil.which("trustgate")
+    if found is not None and Path(found).resolve() == mine.resolve():
+        return "trustgate"
+    here = Path.cwd()
+    return str(mine.relative_to(here) if mine.is_relative_to(here) else mine)

@@ -34,7 +34,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "ls": ("trustgate.cli.ls:ls", "List the tags of a repository."),
     "sign": ("trustgate.cli.sign:sign", "Sign an image, with a key or keyless."),
     "attest": ("trustgate.cli.attest:attest", "Say something about an image, and sign it."),
-    "verify": ("trustgate.cli.verify:verify", "Verify who signed an image."),
+    "verify": ("trustgate.cli.verify:verify", "Verify who signed an image or a chart."),
+    "verify-attestation": (
+        "trustgate.cli.verify_attestation:verify_attestation",
+        "Verify what is attested of an image.",
+    ),
     "tree": ("trustgate.cli.tree:tree", "Show what is attached to an image."),
     "scan": ("trustgate.cli.scan:scan", "Find known vulnerabilities in an image."),
     "why": ("trustgate.cli.why:why", "Explain a decision, or how a pull would be decided."),

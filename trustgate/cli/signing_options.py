@@ -16,7 +16,7 @@ from trustgate.cli.output import note
 
 if TYPE_CHECKING:
     from trustgate.evidence.sigstore_signing.signing_config import SigningConfig
-    from trustgate.flows.signatory import Signatory
+    from trustgate.flows.signatory import SelfCheck, Signatory
 
 MAX_FILE_BYTES = 1024 * 1024
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,6 +34,7 @@ _OPTIONS = (
     click.option("--fulcio-url", default="", help="The certificate authority to ask."),
     click.option("--rekor-url", default="", help="The log (Rekor 1) to write into."),
     click.option("--timestamp-server-url", default="", help="The RFC 3161 timestamp authority to ask."),
+    click.option("--trusted-root", type=_FILE, help="Verify under this before anything is stored."),
     click.option("-y", "--yes", is_flag=True, help="Do not ask before a public log is written into."),
 )
 
@@ -48,6 +49,7 @@ class SigningOptions:
     fulcio_url: str
     rekor_url: str
     timestamp_server_url: str
+    trusted_root: Path | None
     yes: bool
 
     @property
@@ -77,16 +79,33 @@ def open_signatory(options: SigningOptions) -> Signatory:
     http = signing_http()
     click.get_current_context().call_on_close(http.close)
     now = datetime.now(UTC)
+    check = _self_check(options, now)
     if options.key_file:
         pem = read_file(options.key_file)
         key = read_private_key(pem, key_password(pem))
-        return Signatory(key, open_services(_config(options, now), http))
+        return Signatory(key, open_services(_config(options, now), http), check=check)
     token = read_identity_token(find_identity_token(options.identity_token, os.environ), now)
     public = not (options.signing_config or options.urls)
     config = _public_good(now) if public else _config(options, now)
     if public:
         _agree(token.subject, options.yes)
-    return bearer(token, open_services(config, http))
+    return bearer(token, open_services(config, http), check)
+
+
+def _self_check(options: SigningOptions, now: datetime) -> SelfCheck | None:
+    from trustgate.errors import ConfigInvalid
+    from trustgate.evidence.dsse import Malformed
+    from trustgate.evidence.sigstore.trusted_root import read_trusted_root
+    from trustgate.flows.signatory import SelfCheck
+
+    if options.trusted_root is None:
+        return None
+    try:
+        return SelfCheck(read_trusted_root(read_file(options.trusted_root)), now)
+    except Malformed as exc:
+        raise ConfigInvalid(
+            f"{options.trusted_root}: {exc}", hint="cosign trusted-root create writes such files"
+        ) from exc
 
 
 def _config(options: SigningOptions, now: datetime) -> SigningConfig:

@@ -68,10 +68,10 @@ def signs_tags(attestors: Iterable[Attestor]) -> bool:
     return any(isinstance(one.trust, NotaryTrust) for one in attestors)
 
 
-def next_turn(attestors: Iterable[Attestor], now: datetime) -> datetime | None:
-    """The next moment at which one of them begins or ceases to count."""
+def next_turn(attestors: Iterable[Attestor], now: datetime, *others: datetime | None) -> datetime | None:
+    """The next moment at which one of them begins or ceases to count, or that is one of ``others``."""
     limits = (limit for one in attestors for limit in (one.not_before, one.not_after))
-    return min((limit for limit in limits if limit is not None and limit > now), default=None)
+    return min((limit for limit in (*limits, *others) if limit is not None and limit > now), default=None)
 
 
 def key_attestor(

@@ -52,8 +52,9 @@ def judge(
         logs=weighed.logs,
         timestamps=weighed.timestamps,
         unproven=weighed.unproven,
-        valid_until=next_turn(attestors, now),
+        valid_until=next_turn(attestors, now, weighed.proof.valid_until),
         signed_repository=claim.repository,
+        annotations=claim.annotations,
     )
 
 

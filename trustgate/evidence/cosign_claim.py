@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cryptography import x509
@@ -54,6 +54,7 @@ class Claim:
     """The signer's certificate, DER; ``None`` when it is signed by a bare key."""
     hint: str = ""
     repository: str = ""
+    annotations: tuple[tuple[str, str], ...] = ()
     bundle: Bundle | None = field(default=None, repr=False)
     raw: bytes = field(default=b"", repr=False)
     """The bundle that it came in, and its bytes for another judge to read."""
@@ -71,7 +72,7 @@ def signature_claim(candidate: SignatureCandidate, subject: Digest) -> Claim:
     about = statement.only_subject()
     if about != subject:
         raise Malformed(f"the signed statement is about {about.short}, not about this digest")
-    return claim_of(bundle, envelope, candidate.payload)
+    return replace(claim_of(bundle, envelope, candidate.payload), annotations=statement.annotations)
 
 
 def image_bundle(candidate: SignatureCandidate, subject: Digest, max_bytes: int) -> tuple[Bundle, Envelope]:
@@ -116,14 +117,15 @@ def legacy_claim(candidate: SignatureCandidate, subject: Digest) -> Claim:
     signature = canonical_base64(candidate.annotations.get(SIGNATURE_ANNOTATION, ""))
     if not signature or len(signature) > MAX_SIGNATURE_BYTES:
         raise Malformed("its signature annotation is missing or not base64")
-    digest, repository = read_simple_signing(candidate.payload)
-    if digest != subject:
-        raise Malformed(f"the signed payload is about {shown(digest)}, not about this digest")
+    said = read_simple_signing(candidate.payload)
+    if said.digest != subject:
+        raise Malformed(f"the signed payload is about {shown(said.digest)}, not about this digest")
     return Claim(
         content=Content(signature, candidate.payload),
         witnesses=annotated_witnesses(candidate.annotations),
         certificate=annotated_certificate(candidate.annotations),
-        repository=repository,
+        repository=said.reference,
+        annotations=said.annotations,
     )
 
 

@@ -13,6 +13,8 @@ IN_TOTO_PAYLOAD = "application/vnd.in-toto+json"
 STATEMENT_V01 = "https://in-toto.io/Statement/v0.1"
 STATEMENT_V1 = "https://in-toto.io/Statement/v1"
 MAX_PAYLOAD_BYTES = 1024 * 1024
+MAX_ANNOTATIONS = 64
+MAX_ANNOTATION_CHARACTERS = 4096
 MAX_SUBJECTS = 1024
 _ENVELOPE_KEYS = frozenset({"payload", "payloadType", "signatures"})
 _SIGNATURE_KEYS = frozenset({"sig", "keyid"})
@@ -60,6 +62,14 @@ class Statement:
         except DigestInvalid as exc:
             raise Malformed("the subject's digest is not a sha256 or sha512 digest") from exc
 
+    @property
+    def annotations(self) -> tuple[tuple[str, str], ...]:
+        """What cosign's ``-a`` wrote into the only subject; nothing that is not plain text."""
+        if not isinstance(self.subjects, list) or len(self.subjects) != 1:
+            return ()
+        subject = self.subjects[0]
+        return plain_texts(subject.get("annotations")) if isinstance(subject, dict) else ()
+
     def names(self, digest: Digest) -> bool:
         """Whether one of its subjects is ``digest``. Raises ``Malformed``."""
         if not isinstance(self.subjects, list) or not 1 <= len(self.subjects) <= MAX_SUBJECTS:
@@ -95,6 +105,16 @@ def read_statement(payload: bytes, *, max_bytes: int = MAX_PAYLOAD_BYTES) -> Sta
         predicate_type=a_text(fields, "predicateType", "the in-toto statement"),
         subjects=fields.get("subject"),
         predicate=fields.get("predicate"),
+    )
+
+
+def plain_texts(value: Json) -> tuple[tuple[str, str], ...]:
+    """The texts of a mapping, sorted; what is none, and what is too much, is left out."""
+    if not isinstance(value, dict) or len(value) > MAX_ANNOTATIONS:
+        return ()
+    texts = ((key, text) for key, text in value.items() if isinstance(text, str))
+    return tuple(
+        sorted((key, text) for key, text in texts if len(key) + len(text) <= MAX_ANNOTATION_CHARACTERS)
     )
 
 

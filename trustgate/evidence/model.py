@@ -54,6 +54,7 @@ class Role(StrEnum):
     IMAGE = "image"
     INDEX = "index"
     SIGNATURE = "signature"
+    """Or an attestation: a signed document beside an image, with nothing in it to run."""
     ARTIFACT = "artifact"
 
 
@@ -139,6 +140,8 @@ class SignatureFact:
     """Distinct timestamp authorities that prove its time."""
     unproven: frozenset[TimeEvidence] = frozenset()
     """What it carries and nobody verified, for want of a trusted root: it proves nothing."""
+    annotations: tuple[tuple[str, str], ...] = ()
+    """What the signer wrote beside the digest (``-a``), sorted; as good as the outcome."""
     revocation: Revocation = "not-asked"
     """Of the certificates, where the format has such a thing."""
     valid_until: datetime | None = None

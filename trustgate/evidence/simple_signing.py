@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from trustgate.evidence.dsse import Malformed, an_object
+from trustgate.evidence.dsse import Malformed, an_object, plain_texts
 from trustgate.evidence.model import MAX_SIMPLE_SIGNING_BYTES
 from trustgate.oci.strict_json import Json, JsonRefused, loads
 
@@ -13,8 +14,17 @@ MAX_REFERENCE_CHARACTERS: Final = 512
 """A docker-reference is a host and a repository name of at most 255 characters each."""
 
 
-def read_simple_signing(payload: bytes) -> tuple[str, str]:
-    """(manifest digest, docker-reference) of a simple-signing payload. Raises ``Malformed``."""
+@dataclass(frozen=True, slots=True)
+class SimpleSigning:
+    """What a payload says: the manifest's digest, the docker-reference, and ``optional``'s texts."""
+
+    digest: str
+    reference: str
+    annotations: tuple[tuple[str, str], ...]
+
+
+def read_simple_signing(payload: bytes) -> SimpleSigning:
+    """Raises ``Malformed``."""
     try:
         document = an_object(loads(payload, max_bytes=MAX_SIMPLE_SIGNING_BYTES), "the payload")
     except JsonRefused as exc:
@@ -26,7 +36,8 @@ def read_simple_signing(payload: bytes) -> tuple[str, str]:
     digest = image.get("docker-manifest-digest")
     if not isinstance(digest, str):
         raise Malformed("critical.image.docker-manifest-digest is missing")
-    return digest, _docker_reference(critical.get("identity", {}))
+    reference = _docker_reference(critical.get("identity", {}))
+    return SimpleSigning(digest, reference, plain_texts(document.get("optional")))
 
 
 def _docker_reference(identity: Json) -> str:

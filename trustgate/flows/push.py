@@ -24,8 +24,8 @@ from trustgate.errors import (
     SizeInvalid,
     Unauthorized,
 )
-from trustgate.evidence.model import MAX_BUNDLE_BYTES, Role
-from trustgate.evidence.shape import role_of, signature_blobs
+from trustgate.evidence.model import Role
+from trustgate.evidence.shape import role_blobs, role_of
 from trustgate.flows.access import Actor, permissions_on
 from trustgate.flows.admit import Admission, Gate
 from trustgate.oci.digest import Digest
@@ -40,6 +40,7 @@ from trustgate.ports import (
     Manifests,
     NewJob,
     Push,
+    StorageKey,
     StoredBlob,
     Upload,
     UploadId,
@@ -212,12 +213,23 @@ class PushFlow:
             found = self.status(repository, upload)
             key = self._blob_store.commit(upload, digest, found.offset)
             try:
-                kept = self._uploads.finish(found, StoredBlob(digest, found.offset, key))
+                blob = StoredBlob(digest, found.offset, key)
+                kept = self._uploads.finish(found, blob, lost=self._lost(digest))
             except BlobUploadUnknown:
                 self._blob_store.delete(key)
                 raise
             self._blob_store.discard(upload)
         return kept
+
+    def _lost(self, digest: Digest) -> StorageKey | None:
+        """The key of the copy that the records know, when its bytes are gone: pushing again mends that."""
+        known = [self._blobs.find(holder, digest) for holder in self._blobs.holders(digest, limit=1)]
+        for blob in filter(None, known):
+            try:
+                self._blob_store.path(blob.key)
+            except BlobUnknown:
+                return blob.key
+        return None
 
     def cancel(self, repository: RepositoryName, upload: UploadId) -> None:
         """Raises ``BlobUploadUnknown``."""
@@ -328,14 +340,14 @@ class PushFlow:
         )
 
     def _signature_contents(self, repository: RepositoryName, manifest: Manifest) -> Mapping[Digest, bytes]:
-        """The few small blobs that tell a signature; one that is missing or larger makes it none."""
+        """The few blobs that tell a signature; one that is missing, or larger than said, makes it none."""
         contents: dict[Digest, bytes] = {}
-        for descriptor in signature_blobs(manifest):
+        for descriptor in role_blobs(manifest):
             blob = self._blobs.find(repository, descriptor.digest)
             if blob is None:
                 continue
             try:
-                contents[descriptor.digest] = self._blob_store.read(blob.key, max_bytes=MAX_BUNDLE_BYTES)
+                contents[descriptor.digest] = self._blob_store.read(blob.key, max_bytes=descriptor.size)
             except (SizeInvalid, BlobUnknown):
                 continue
         return contents

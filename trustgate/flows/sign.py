@@ -27,6 +27,7 @@ from trustgate.evidence.signing import (
     simple_signing,
 )
 from trustgate.evidence.sigstore_signing.material import Material
+from trustgate.flows.self_check import check_made
 from trustgate.flows.signatory import Signatory, sign_content, sign_statement
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -73,8 +74,10 @@ def sign_image_legacy(
     payload = simple_signing(found.digest, docker_reference, annotations)
     existing = _existing(source, tag)
     signature_layer(payload, b"", Material(), existing)  # before anything is written into a log
-    made = sign_content(_signatory(by), payload, "layer")
+    who = _signatory(by)
+    made = sign_content(who, payload, "layer")
     artifact = signature_layer(payload, made.signature, made.material, existing)
+    check_made(who, artifact, found.digest, COSIGN_SIGN_PREDICATE)
     return Signed(found.digest, _store(source, artifact, tag), ".sig tag")
 
 
@@ -130,8 +133,10 @@ def attest_image_legacy(
     tag = _legacy_tag(found.digest, "att")
     existing = _existing(source, tag)
     attestation_layer(b"", predicate.type, Material(), existing)  # before anything is written into a log
-    made = sign_statement(_signatory(by), attestation(found.digest, name, predicate), "layer")
+    who = _signatory(by)
+    made = sign_statement(who, attestation(found.digest, name, predicate), "layer")
     artifact = attestation_layer(made.envelope, predicate.type, made.material, existing)
+    check_made(who, artifact, found.digest, predicate.type)
     return Signed(found.digest, _store(source, artifact, tag), ".att tag")
 
 
@@ -146,9 +151,9 @@ def _put_bundle(
     made = sign_statement(by, statement, "bundle")
     envelope = dsse_document(statement, made.signature)
     bundle = bundle_of({"dsseEnvelope": envelope}, by.public_key, made.material)
-    return _store_referrer(
-        source, found.digest, bundle_artifact(found.descriptor, bundle, now, predicate_type)
-    )
+    artifact = bundle_artifact(found.descriptor, bundle, now, predicate_type)
+    check_made(by, artifact, found.digest, predicate_type)
+    return _store_referrer(source, found.digest, artifact)
 
 
 def _signatory(by: PrivateKey | Signatory) -> Signatory:

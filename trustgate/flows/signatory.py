@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -11,6 +12,7 @@ from trustgate.errors import InvalidInput
 from trustgate.evidence.keys import PublicKey
 from trustgate.evidence.signature_bytes import PrivateKey, sign
 from trustgate.evidence.signing import as_json, dsse_document, to_be_signed
+from trustgate.evidence.sigstore.trusted_root import TrustedRoot
 from trustgate.evidence.sigstore_signing.identity_token import IdentityToken
 from trustgate.evidence.sigstore_signing.material import CertificateChain, Material
 from trustgate.evidence.sigstore_signing.rekor import Loggable
@@ -20,12 +22,21 @@ Shape = Literal["bundle", "layer"]
 
 
 @dataclass(frozen=True, slots=True)
+class SelfCheck:
+    """What a fresh signature must verify under, and when, before it is stored."""
+
+    root: TrustedRoot
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Signatory:
     """A key, and the services that vouch for what it signs."""
 
     key: PrivateKey = field(repr=False)
     services: SigningServices = field(default_factory=SigningServices)
     token: IdentityToken | None = None
+    check: SelfCheck | None = None
 
     @property
     def public_key(self) -> PublicKey | None:
@@ -42,7 +53,7 @@ class Signature:
     envelope: bytes = field(default=b"", repr=False)
 
 
-def bearer(token: IdentityToken, services: SigningServices) -> Signatory:
+def bearer(token: IdentityToken, services: SigningServices, check: SelfCheck | None = None) -> Signatory:
     """Sign with a fresh key, which is forgotten afterwards. Raises ``InvalidInput``."""
     if services.authority is None:
         raise InvalidInput("there is no certificate authority to ask", hint="give --fulcio-url")
@@ -51,7 +62,7 @@ def bearer(token: IdentityToken, services: SigningServices) -> Signatory:
             "nothing would prove when this was signed, and the certificate holds for minutes",
             hint="give --rekor-url of a Rekor 1, or --timestamp-server-url; Rekor 2 tells no time",
         )
-    return Signatory(ec.generate_private_key(ec.SECP256R1()), services, token)
+    return Signatory(ec.generate_private_key(ec.SECP256R1()), services, token, check)
 
 
 def sign_statement(by: Signatory, payload: bytes, shape: Shape) -> Signature:

@@ -60,7 +60,7 @@ class Tree:
 class _Budget:
     """How much may still be looked at; each manifest once, so that no circle goes on."""
 
-    left: int = MAX_ATTACHED
+    left: int
     complete: bool = True
     seen: set[Digest] = field(default_factory=set)
 
@@ -79,7 +79,7 @@ def tree_of(source: ImageSource, target: Tag | Digest) -> Tree:
     """Raises what ``ImageSource`` raises for the image itself; what is attached and broken is shown so."""
     found = source.manifest(target)
     image = parse_manifest(found.raw, content_type=found.media_type, algorithm=found.digest.algorithm)
-    budget = _Budget(seen={image.digest})
+    budget = _Budget(MAX_ATTACHED, seen={image.digest})
     attached = tuple(_attached(source, image.digest, budget, MAX_DEPTH))
     return Tree(image.digest, image.media_type, attached, budget.complete)
 

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from trustgate.errors import DigestInvalid, ManifestInvalid, NotFound
-from trustgate.evidence.attestor import Attestor
-from trustgate.evidence.cosign import (
-    candidates_from_bundle_manifest,
-    candidates_from_legacy_manifest,
-    judge_all,
+from trustgate.evidence.attached import Candidate, candidates_in, judge_attached, kind_of, questions_about
+from trustgate.evidence.attestation import (
+    MAX_ATTESTATION_BYTES,
+    AttestationFact,
+    attestation_candidates,
+    judge_attestations,
 )
+from trustgate.evidence.attestor import Attestor
+from trustgate.evidence.cosign import candidates_from_bundle_manifest
 from trustgate.evidence.model import (
     MAX_BUNDLE_BYTES,
     MAX_SIGNATURE_CANDIDATES,
     Absent,
     Known,
     Outcome,
-    Role,
     SignatureCandidate,
     SignatureFact,
+    SignatureKind,
+    Subject,
 )
-from trustgate.evidence.shape import legacy_signature_tag, role_of, signature_blobs
+from trustgate.evidence.notation.manifest import claims_to_be_signature, envelope_blobs
+from trustgate.evidence.notation.revocation import Answers, RevocationQuestion
+from trustgate.evidence.shape import MAX_SIGNATURE_LAYERS, legacy_signature_tag, role_of
+from trustgate.oci import media
 from trustgate.oci.digest import Digest
-from trustgate.oci.manifest import Manifest, parse_manifest
+from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.engine import evaluate
 from trustgate.policy.model import Action, Caller, Evidence, Request, SubjectEvidence, Verdict
 from trustgate.policy.policy_set import PolicySet
-from trustgate.ports import ImageSource
+from trustgate.ports import ImageSource, RevocationSource
 
 MAX_REFERRERS: Final = 1000
+SIGNATURE_TYPES: Final = (media.SIGSTORE_BUNDLE_PREFIX, media.COSIGN_SIMPLE_SIGNING)
+MAX_ATTESTATION_CANDIDATES: Final = 128
+
+
+class NobodyToAsk:
+    """``RevocationSource`` of those who are offline: every answer is that nobody was asked."""
+
+    def ask(self, questions: Sequence[RevocationQuestion]) -> Answers:  # noqa: ARG002 - the port's signature
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +62,64 @@ class Verified:
     facts: tuple[SignatureFact, ...]
 
     @property
+    def subject(self) -> Subject:
+        return subject_of(self.manifest)
+
+    @property
     def good(self) -> tuple[SignatureFact, ...]:
         return tuple(fact for fact in self.facts if fact.outcome is Outcome.VERIFIED)
 
 
-def verify_image(
-    source: ImageSource, target: Tag | Digest, attestors: Sequence[Attestor], *, now: datetime
-) -> Verified:
-    """Judge every signature candidate of the image. Raises ``NotFound`` and the source's own errors."""
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """A digest and what is said of it."""
+
+    manifest: Manifest
+    facts: tuple[AttestationFact, ...]
+
+
+def subject_of(manifest: Manifest) -> Subject:
+    """The descriptor that is judged."""
+    return Subject(manifest.digest, manifest.media_type, len(manifest.raw))
+
+
+def resolve(source: ImageSource, target: Tag | Digest) -> Manifest:
+    """What ``target`` names, once. Raises ``NotFound`` and the source's own errors."""
     found = source.manifest(target)
-    manifest = parse_manifest(found.raw, content_type=found.media_type, algorithm=found.digest.algorithm)
-    candidates = list(_candidates(source, found.digest))
-    facts = judge_all(
-        candidates[:MAX_SIGNATURE_CANDIDATES], subject=found.digest, attestors=attestors, now=now
+    return parse_manifest(found.raw, content_type=found.media_type, algorithm=found.digest.algorithm)
+
+
+def verify_image(
+    source: ImageSource,
+    target: Tag | Digest,
+    attestors: Sequence[Attestor],
+    *,
+    now: datetime,
+    revocation: RevocationSource | None = None,
+) -> Verified:
+    """Judge every signature candidate of the image. Raises ``NotFound`` and the source's own errors.
+
+    Without ``revocation`` nobody is asked, and certificates that could be revoked are unknown.
+    """
+    manifest = resolve(source, target)
+    subject = subject_of(manifest)
+    candidates = signature_candidates(source, manifest.digest)
+    questions = questions_about(candidates, subject=subject, attestors=attestors, now=now)
+    answers = (revocation or NobodyToAsk()).ask(questions) if questions else {}
+    return Verified(
+        manifest,
+        judge_attached(candidates, subject=subject, attestors=attestors, answers=answers, now=now),
     )
-    return Verified(manifest, facts)
+
+
+def verify_attestations(
+    source: ImageSource, target: Tag | Digest, attestors: Sequence[Attestor], *, now: datetime
+) -> Attested:
+    """Judge everything that is attested of the image, whatever its type."""
+    manifest = resolve(source, target)
+    candidates = list(islice(_attestation_candidates(source, manifest.digest), MAX_ATTESTATION_CANDIDATES))
+    facts = judge_attestations(candidates, subject=manifest.digest, attestors=attestors, now=now)
+    return Attested(manifest, facts)
 
 
 def judge_by_policy(
@@ -84,7 +145,18 @@ def judge_by_policy(
     return evaluate(policies, request, Evidence(subject=subject), now)
 
 
-def _candidates(source: ImageSource, subject: Digest) -> Iterator[SignatureCandidate]:
+def signature_candidates(source: ImageSource, subject: Digest) -> list[Candidate]:
+    """Of every format, each within its own limit, so that a flood of one can't push out the others."""
+    kept: list[Candidate] = []
+    room = Counter(dict.fromkeys(SignatureKind, MAX_SIGNATURE_CANDIDATES))
+    for one in _signature_candidates(source, subject):
+        if room[kind_of(one)]:
+            room[kind_of(one)] -= 1
+            kept.append(one)
+    return kept
+
+
+def _signature_candidates(source: ImageSource, subject: Digest) -> Iterator[Candidate]:
     for digest in source.referrers(subject, limit=MAX_REFERRERS):
         yield from _in_manifest(source, digest)
     tag = legacy_signature_tag(subject)
@@ -92,26 +164,47 @@ def _candidates(source: ImageSource, subject: Digest) -> Iterator[SignatureCandi
         yield from _in_manifest(source, tag)
 
 
-def _in_manifest(source: ImageSource, target: Tag | Digest) -> tuple[SignatureCandidate, ...]:
-    """Candidates in one manifest; none when it is missing or no signature. What is unreachable raises."""
+def _in_manifest(source: ImageSource, target: Tag | Digest) -> tuple[Candidate, ...]:
+    """Whatever says that it is a signature, so that a broken one is told with its reason.
+
+    None when the manifest is missing. What is unreachable raises.
+    """
+    manifest = _manifest(source, target)
+    if manifest is None:
+        return ()
+    if claims_to_be_signature(manifest):
+        return candidates_in(manifest, _contents(source, envelope_blobs(manifest)))
+    layers = [one for one in manifest.layers[:MAX_SIGNATURE_LAYERS] if one.size <= MAX_BUNDLE_BYTES]
+    says_so = [one for one in layers if one.media_type.startswith(SIGNATURE_TYPES)]
+    return candidates_in(manifest, _contents(source, layers)) if says_so else ()
+
+
+def _attestation_candidates(source: ImageSource, subject: Digest) -> Iterator[SignatureCandidate]:
+    for digest in source.referrers(subject, limit=MAX_REFERRERS):
+        manifest = _manifest(source, digest)
+        if manifest is not None and len(manifest.layers) == 1:
+            (layer,) = manifest.layers
+            if layer.media_type.startswith(media.SIGSTORE_BUNDLE_PREFIX):
+                yield from candidates_from_bundle_manifest(manifest, _contents(source, [layer]))
+    if subject.algorithm == "sha256":
+        manifest = _manifest(source, Tag(f"sha256-{subject.hex}.att"))
+        if manifest is not None:
+            layers = [one for one in manifest.layers if one.media_type == media.DSSE_ENVELOPE]
+            yield from attestation_candidates(manifest, _contents(source, layers))
+
+
+def _manifest(source: ImageSource, target: Tag | Digest) -> Manifest | None:
     try:
-        found = source.manifest(target)
-        manifest = parse_manifest(found.raw, content_type=found.media_type, algorithm=found.digest.algorithm)
+        return resolve(source, target)
     except (NotFound, ManifestInvalid, DigestInvalid):
-        return ()
-    contents = _contents(source, manifest)
-    if role_of(manifest, contents) is not Role.SIGNATURE:
-        return ()
-    if manifest.subject is not None:
-        return candidates_from_bundle_manifest(manifest, contents)
-    return candidates_from_legacy_manifest(manifest, contents)
+        return None
 
 
-def _contents(source: ImageSource, manifest: Manifest) -> Mapping[Digest, bytes]:
+def _contents(source: ImageSource, layers: Sequence[Descriptor]) -> Mapping[Digest, bytes]:
     contents: dict[Digest, bytes] = {}
-    for descriptor in signature_blobs(manifest):
+    for descriptor in layers[:MAX_ATTESTATION_CANDIDATES]:
         try:
-            contents[descriptor.digest] = source.blob(descriptor.digest, max_bytes=MAX_BUNDLE_BYTES)
+            contents[descriptor.digest] = source.blob(descriptor.digest, max_bytes=MAX_ATTESTATION_BYTES)
         except (NotFound, DigestInvalid):
             continue
     return contents

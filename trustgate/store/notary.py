@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from trustgate.errors import Conflict
 from trustgate.evidence.notary.publication import MetadataFile
@@ -70,12 +70,20 @@ class SqlTrustFiles:
         return tuple(self._database.read(lambda connection: connection.execute(statement).scalars().all()))
 
     def floors(self, gun: str, root_key_ids: tuple[str, ...]) -> Mapping[str, int]:
-        statement = select(_floor.c.role, _floor.c.version).where(
+        remembered = select(_floor.c.role, _floor.c.version).where(
             _floor.c.gun == gun, _floor.c.root_key_id.in_(root_key_ids)
         )
+        # what a snapshot took back, before the root keys were rotated
+        kept = (
+            select(_file.c.role, func.max(_file.c.version)).where(_file.c.gun == gun).group_by(_file.c.role)
+        )
+
+        def question(connection: Connection) -> list[tuple[str, int]]:
+            return [tuple(row) for each in (remembered, kept) for row in connection.execute(each)]
+
         found: dict[str, int] = {}
-        for row in self._database.read(lambda connection: connection.execute(statement).all()):
-            found[row.role] = max(found.get(row.role, 0), row.version)
+        for role, version in self._database.read(question):
+            found[role] = max(found.get(role, 0), version)
         return found
 
     def publish(self, publication: Publication) -> None:

@@ -60,8 +60,8 @@ class SqlUploads:
 
         return self._database.write(change)
 
-    def finish(self, upload: Upload, blob: StoredBlob) -> StoredBlob:
-        kept = self._database.write(lambda connection: self._finish(connection, upload, blob))
+    def finish(self, upload: Upload, blob: StoredBlob, *, lost: StorageKey | None = None) -> StoredBlob:
+        kept = self._database.write(lambda connection: self._finish(connection, upload, blob, lost))
         self._freshness.repositories_changed([upload.repository])
         return kept
 
@@ -74,19 +74,23 @@ class SqlUploads:
         rows = self._database.read(lambda connection: connection.execute(statement).all())
         return tuple(_read(row) for row in rows)
 
-    def _finish(self, connection: Connection, upload: Upload, blob: StoredBlob) -> StoredBlob:
+    def _finish(
+        self, connection: Connection, upload: Upload, blob: StoredBlob, lost: StorageKey | None
+    ) -> StoredBlob:
         if connection.execute(delete(_upload).where(_upload.c.id == upload.id)).rowcount == 0:
             raise BlobUploadUnknown(f"upload {upload.id} was ended by someone else")
         now = self._clock.now()
         repository = ensure_repository(connection, upload.repository, now)
-        kept = _keep_first(connection, blob, now)
+        kept = _keep_first(connection, blob, lost, now)
         link(connection, repository, blob.digest)
         bump_repository(connection, repository)
         return kept
 
 
-def _keep_first(connection: Connection, blob: StoredBlob, now: datetime) -> StoredBlob:
-    """The copy that is known already stays; the bytes of a second one are given up."""
+def _keep_first(
+    connection: Connection, blob: StoredBlob, lost: StorageKey | None, now: datetime
+) -> StoredBlob:
+    """The copy that is known already stays, if its bytes do; the bytes of a second one are given up."""
     row = connection.execute(select(_blob).where(_blob.c.digest == str(blob.digest))).first()
     if row is None:
         connection.execute(
@@ -94,6 +98,10 @@ def _keep_first(connection: Connection, blob: StoredBlob, now: datetime) -> Stor
                 digest=str(blob.digest), size=blob.size, storage_key=blob.key, stored_at=seconds(now)
             )
         )
+        return blob
+    if row.storage_key == lost:
+        same = _blob.c.digest == str(blob.digest)
+        connection.execute(update(_blob).where(same).values(size=blob.size, storage_key=blob.key))
         return blob
     bury_key(connection, blob.key, now)
     return StoredBlob(Digest(row.digest), row.size, StorageKey(row.storage_key))

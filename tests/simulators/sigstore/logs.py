@@ -39,24 +39,23 @@ class Entry:
         """A protobuf ``TransparencyLogEntry`` in JSON."""
         name, _, version = self.kind.partition("/")
         made: dict[str, Any] = {
-            "logIndex": str(self.log_index),
+            "logIndex": str(self.log_index or ""),
             "logId": {"keyId": b64(self.log_id)},
             "kindVersion": {"kind": name, "version": version},
+            "integratedTime": str(self.integrated_time or ""),
         }
-        if self.integrated_time:
-            made["integratedTime"] = str(self.integrated_time)
         if self.set:
             made["inclusionPromise"] = {"signedEntryTimestamp": b64(self.set)}
         if self.proof:
-            made["inclusionProof"] = {
-                "logIndex": str(self.proof.index),
+            proof: dict[str, Any] = {
+                "logIndex": str(self.proof.index or ""),
                 "rootHash": b64(self.proof.root),
                 "treeSize": str(self.proof.size),
                 "hashes": [b64(one) for one in self.proof.hashes],
+                "checkpoint": {"envelope": self.checkpoint} if self.checkpoint else None,
             }
-            if self.checkpoint:
-                made["inclusionProof"]["checkpoint"] = {"envelope": self.checkpoint}
-        return made | {"canonicalizedBody": b64(self.body)}
+            made["inclusionProof"] = _without_zeros(proof)
+        return _without_zeros(made) | {"canonicalizedBody": b64(self.body)}
 
     def as_annotation(self) -> dict[str, Any]:
         """The bundle annotation of a legacy layer."""
@@ -93,6 +92,11 @@ class Entry:
     @property
     def uuid(self) -> str:
         return f"{int(TREE_ID):016x}{leaf_hash(self.body).hex()}"
+
+
+def _without_zeros(fields: dict[str, Any]) -> dict[str, Any]:
+    """Protobuf's JSON leaves out zeros and empty lists: the first entry of a log has no index there."""
+    return {name: value for name, value in fields.items() if value}
 
 
 def log_id_v1(key: Any) -> bytes:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from tests.simulators.sigstore.authorities import PrivateSigstore, authority_key, der_of, pem_of, spki
 from tests.simulators.sigstore.entries import Said, b64, body
 from tests.simulators.sigstore.leaf import Identity, leaf
-from tests.simulators.sigstore.logs import Entry, entry_v1, entry_v2
+from tests.simulators.sigstore.logs import FILLERS, Entry, entry_v1, entry_v2
 from tests.simulators.sigstore.timestamps import timestamp
 from tests.simulators.sigstore.trust import Edit, unchanged
 from trustgate.oci.digest import Digest
@@ -93,13 +93,15 @@ def mint_bundle(
     payload_type: str = IN_TOTO,
     media_type: str = BUNDLE,
     at: datetime | None = None,
+    before: Sequence[bytes] = FILLERS,
     edit_statement: Edit = unchanged,
     edit: Edit = unchanged,
 ) -> bytes:
     """A DSSE bundle that signs ``subject``.
 
     Keyless unless ``key`` is given; ``leaf_key`` is the key that Fulcio certifies. ``edit_statement``,
-    ``payload`` and ``payload_type`` are signed, ``edit`` changes the finished document.
+    ``payload`` and ``payload_type`` are signed, ``edit`` changes the finished document. ``before`` are the
+    bodies that the log has already.
     """
     said = statement(subject, predicate_type, predicate)
     edit_statement(said)
@@ -123,7 +125,7 @@ def mint_bundle(
     )
     document = {
         "mediaType": media_type,
-        "verificationMaterial": _material(sigstore, who, about, logged, timestamps, at, media_type),
+        "verificationMaterial": _material(sigstore, who, about, logged, timestamps, at, media_type, before),
         "dsseEnvelope": envelope,
     }
     edit(document)
@@ -283,6 +285,7 @@ def _material(
     timestamps: int,
     at: datetime | None,
     media_type: str,
+    before: Sequence[bytes] = FILLERS,
 ) -> dict[str, Any]:
     material: dict[str, Any] = {}
     if who.certificate is None:
@@ -293,7 +296,9 @@ def _material(
         chain = (who.certificate, sigstore.ca_intermediate)
         material["x509CertificateChain"] = {"certificates": [{"rawBytes": b64(der_of(one))} for one in chain]}
     if logged:
-        material["tlogEntries"] = [log(sigstore, about, one.kind, at).as_json() for one in logged]
+        material["tlogEntries"] = [
+            log(sigstore, about, one.kind, at, before=before).as_json() for one in logged
+        ]
     if timestamps:
         token = b64(timestamp(sigstore, about.signature, at))
         material["timestampVerificationData"] = {

@@ -19,7 +19,7 @@ from tests.unit.api.registry.rig import ADMIN, PULLER, PUSHER, STRANGER, Answer,
 from trustgate.api import charts as face
 from trustgate.api.app import create_site
 from trustgate.api.charts import charts_router
-from trustgate.errors import Conflict, TooManyAttempts
+from trustgate.errors import Conflict, StorageUnavailable, TooManyAttempts
 from trustgate.flows import charts as room
 from trustgate.flows.access import Actor
 from trustgate.flows.charts import ChartFlow
@@ -349,6 +349,18 @@ def test_what_policy_refuses_to_take_is_not_taken(opened: Callable[..., Shop]) -
     answer = shop.upload()
     assert (answer.status, "trustgate-decision" in answer.headers) == (403, True)
     assert shop.inside.store.manifests.find(WEB, TAG) is None
+
+
+def test_a_store_that_is_down_is_told_to_the_log_only(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def down(*_: Any, **__: Any) -> None:
+        raise StorageUnavailable("the disk under /secret is gone")
+
+    monkeypatch.setattr(shop.flow, "index", down)
+    answer = shop.get("/charts/shop/index.yaml")
+    assert (answer.status, json.loads(answer.body)) == (503, {"error": "the server could not do this now"})
+    assert "the disk under /secret is gone" in caplog.text
 
 
 def test_limits_of_the_index(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from tests import images
 from tests.interop.world import add_image
 from tests.unit.cli.conftest import Call, Done
 from trustgate.cli.db import scanner
+from trustgate.cli.demo import own_command
 from trustgate.remote.layout import LayoutSource
 
 
@@ -115,3 +116,21 @@ def test_advisories_that_are_old_are_told(call: Call, tmp_path: Path) -> None:
     scanner(tmp_path / "data").import_advisories([tmp_path / "a.zip"], now=old, progress=lambda *_: None)
     state, text = states(call("doctor", "--data", "data", "-o", "json"))["advisories"]
     assert (state, "96 h ago" in text, "trustgate db import" in text) == ("warn", True, True)
+
+
+def test_the_demo_names_commands_as_they_can_be_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``make demo`` leaves the program in a virtual environment that nobody activated."""
+    program = tmp_path / ".venv" / "bin" / "trustgate"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(program.with_name("python")))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert own_command() == ".venv/bin/trustgate"
+    monkeypatch.chdir("/")
+    assert own_command() in {str(program), str(program).removeprefix("/")}
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert own_command() == "trustgate"

@@ -57,7 +57,16 @@ def test_an_entry_of_rekor_2_proves_that_it_is_logged() -> None:
 
     assert fact(raw, alice(ended)).logs == 0
     assert fact(raw, alice(ended, min_logs=1)).outcome is Outcome.UNTRUSTED
+    assert fact(raw, alice(ended)).valid_until is None
+
+    def ending(document: dict[str, Any]) -> None:
+        document["tlogs"][1]["publicKey"]["validFor"]["end"] = "2026-05-01T00:00:00Z"
+
+    until = fact(raw, alice(ending)).valid_until
+    assert until is not None
+    assert until.isoformat() == "2026-05-01T00:00:00+00:00"
     stamped = world.bundle_of(one, entries=[one.entry("hashedrekord", "0.0.2")], stamps=[one.stamp()])
+    assert fact(stamped, alice(ending)).valid_until is None
     assert fact(stamped, alice(ended, min_logs=1)).logs == 1
 
 

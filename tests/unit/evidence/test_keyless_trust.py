@@ -140,6 +140,9 @@ def public_key(**changes: Any) -> world.Edit:
         (public_key(validFor={"start": "yesterday"}), "not a time"),
         (public_key(validFor={"start": "2026-01-01T00:00:00"}), "not a time"),
         (public_key(validFor={"start": 7}), "not a time"),
+        (public_key(validFor={"start": "20260101T000000Z"}), "not a time"),
+        (public_key(validFor={"start": "2026-02-30T00:00:00Z"}), "not a time"),
+        (public_key(validFor={"start": "9999-12-31T23:59:59-14:00"}), "not a time"),
         (public_key(validFor={"start": "2026-01-01T00:00:00Z", "end": "x"}), "not a time"),
         (first("certificateAuthorities", certChain={"certificates": []}), "no certificate"),
         (
@@ -159,6 +162,12 @@ def test_a_root_that_is_not_understood_whole_is_refused(edit: world.Edit, word: 
 def test_what_is_no_root(raw: bytes) -> None:
     with pytest.raises(Refusal):
         read_trusted_root(raw)
+
+
+@pytest.mark.parametrize("start", ["2026-01-01T00:00:00.123456789Z", "2026-01-01T02:00:00+02:00"])
+def test_how_times_may_be_written(start: str) -> None:
+    found = read_trusted_root(world.instance().trusted_root(public_key(validFor={"start": start})))
+    assert found.rekor[0].window.start.replace(microsecond=0).isoformat() == "2026-01-01T00:00:00+00:00"
 
 
 def test_logs_and_authorities_are_counted_by_operator() -> None:

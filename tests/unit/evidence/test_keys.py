@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests import signing_world as world
 from trustgate.errors import KeyUnreadable
-from trustgate.evidence.attestor import key_attestor
+from trustgate.evidence.attestor import key_attestor, next_turn
 from trustgate.evidence.keys import MAX_KEY_FILE_BYTES, key_id, read_public_key
 
 GOOD = world.public_pem(world.key())
@@ -88,3 +88,14 @@ def test_foreign_bytes_raise_nothing_but_key_unreadable(change: bytes | tuple[in
     for pem in (change, b"-----BEGIN PUBLIC KEY-----\n" + change + b"\n-----END PUBLIC KEY-----\n"):
         with suppress(KeyUnreadable):
             read_public_key(pem)
+
+
+def test_the_next_turn_is_the_nearest_one_that_is_still_to_come() -> None:
+    now = world.NOW
+    hours = {name: now + timedelta(hours=number) for name, number in (("past", -1), ("soon", 1), ("late", 2))}
+    ended = key_attestor("ended", GOOD, not_before=hours["past"], not_after=hours["past"])
+    begins = key_attestor("begins", GOOD, not_before=hours["soon"], not_after=hours["late"])
+    assert next_turn([], now) is None
+    assert next_turn([ended, key_attestor("always", GOOD)], now) is None
+    assert next_turn([key_attestor("now", GOOD, not_after=now)], now) is None
+    assert next_turn([ended, begins], now) == hours["soon"]

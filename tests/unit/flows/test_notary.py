@@ -305,16 +305,23 @@ def test_dropped_delegations_are_not_found_any_more(place: Place) -> None:
     place.begin()
     mine, alice = sc.signer("client snapshot"), sc.signer("alice")
 
-    def send(version: int, *delegations: object, more: dict[str, bytes] | None = None) -> None:
+    def send(
+        version: int,
+        *delegations: object,
+        more: dict[str, bytes] | None = None,
+        root: MetadataSigner | None = None,
+    ) -> None:
         expires = place.clock.now() + TARGETS_LIFETIME
         document = targets_document({}, delegations, version=version, expires=expires)  # type: ignore[arg-type]
         roles = {
-            **sc.root_roles(),
+            **sc.root_roles(root=role_keys(root or sc.root())),
             "snapshot": role_keys(mine),
             "timestamp": sc.RoleKeys((place.flow.key(sc.GUN, "timestamp"),), 1),
         }
         files = {
-            "root": sign_metadata(root_document(roles, version=version, expires=expires), [sc.root()]),
+            "root": sign_metadata(
+                root_document(roles, version=version, expires=expires), [sc.root(), sc.root("new")]
+            ),
             "targets": sign_metadata(document, [sc.signer("targets")]),
             **(more or {}),
         }
@@ -327,6 +334,12 @@ def test_dropped_delegations_are_not_found_any_more(place: Place) -> None:
     send(3)
     with pytest.raises(TrustDataUnknown):
         place.flow.read(sc.GUN, "targets/a")
+    # its version stays taken, also under root keys that never knew it
+    send(4, root=sc.root("new"))
+    again = {"targets/a": sign_metadata(role, [alice])}
+    with pytest.raises(TrustUpdateRefused) as refused:
+        send(5, delegation("targets/a", alice), more=again, root=sc.root("new"))
+    assert refused.value.refusal.code == "VERSION"
 
 
 # --- the feed, and what the gate reads -------------------------------------------------------------

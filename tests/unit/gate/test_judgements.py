@@ -30,6 +30,7 @@ FACT = SignatureFact(
     signed_at=NOW - timedelta(days=1),
     logs=2,
     timestamps=1,
+    annotations=(("commit", "4f2a"),),
     unproven=frozenset({"log", "timestamp"}),
     revocation="good",
     valid_until=NOW + timedelta(hours=1),

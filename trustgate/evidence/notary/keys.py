@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from trustgate.errors import KeyUnreadable
+from trustgate.evidence.certificate_path import is_authority, load_certificate
 from trustgate.evidence.keys import PublicKey, supported
 from trustgate.evidence.notary.canonical import Malformed, encode
 from trustgate.evidence.notary.fields import a_text, an_object, some_bytes
@@ -27,6 +29,7 @@ MAX_KEY_BYTES: Final = 32 * 1024
 PSS_SALT_BYTES: Final = 32
 _KEY_FIELDS: Final = ("keytype", "keyval")
 _VALUE_FIELDS: Final = ("public", "private")
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 _BARE: Final[Mapping[str, str]] = {"ecdsa-x509": "ecdsa", "rsa-x509": "rsa"}
 
 
@@ -121,22 +124,19 @@ def _certificate(wanted: type[PublicKey]) -> Callable[[bytes], _Found]:
 
     def read(public: bytes) -> _Found:
         try:
-            leaf, *issuers = x509.load_pem_x509_certificates(public)
+            leaf, *issuers = map(load_certificate, _pem_blocks(public))
             key = supported(leaf.public_key())
-        except (ValueError, UnsupportedAlgorithm, KeyUnreadable, x509.InvalidVersion):
+        except (ValueError, KeyUnreadable):  # PathRefused is a ValueError, and so is having none
             return _Found()
-        sound = isinstance(key, wanted) and all(map(is_ca, issuers))
+        sound = isinstance(key, wanted) and all(map(is_authority, issuers))
         return _Found(key, leaf) if sound else _Found()
 
     return read
 
 
-def is_ca(certificate: x509.Certificate) -> bool:
-    """Whether it may issue others; one whose extensions can't be read may not."""
-    try:
-        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        return False
+def _pem_blocks(text: bytes) -> list[bytes]:
+    """The DER of every certificate block. Raises ``ValueError``."""
+    return [base64.b64decode(b"".join(block.split()), validate=True) for block in _PEM.findall(text)]
 
 
 def _raw_ed25519(public: bytes) -> _Found:

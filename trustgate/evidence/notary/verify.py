@@ -7,13 +7,13 @@ import hmac
 from collections.abc import Mapping
 from datetime import datetime
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
+from trustgate.evidence.certificate_path import is_authority
 from trustgate.evidence.notary.canonical import Malformed
 from trustgate.evidence.notary.fields import shown
-from trustgate.evidence.notary.keys import TufKey, is_ca, verifies
+from trustgate.evidence.notary.keys import TufKey, verifies
 from trustgate.evidence.notary.metadata import FileMeta, RoleKeys, Root, Signed
 
 _WEAK_HASHES = (hashes.SHA1, hashes.MD5)
@@ -104,12 +104,12 @@ def _is_certificate_for(key: TufKey, gun: str, at: datetime | None) -> bool:
     certificate = key.certificate
     if certificate is None:
         return False
-    try:
-        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        sound = not isinstance(certificate.signature_hash_algorithm, _WEAK_HASHES) and not is_ca(certificate)
-        valid = at is None or certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
-    except (ValueError, UnsupportedAlgorithm):
-        return False
+    # everything of it has been read once when its key was: what can't be read is no certificate
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    sound = not isinstance(certificate.signature_hash_algorithm, _WEAK_HASHES) and not is_authority(
+        certificate
+    )
+    valid = at is None or certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
     return sound and valid and len(names) == 1 and _names(str(names[0].value), gun)
 
 

@@ -13,6 +13,9 @@ from trustgate.oci.strict_json import Json
 MAX_FIELD_BYTES = 128 * 1024
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 _MAX_INT64 = 2**63 - 1
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 
 Fields = dict[str, Json]
 
@@ -90,10 +93,9 @@ def time_of(fields: Fields, key: str, what: str) -> datetime | None:
     value = fields.get(key)
     if value is None:
         return None
+    if not isinstance(value, str) or _RFC_3339.fullmatch(value) is None:
+        raise Refusal(f"{what}: {key} is not a time (RFC 3339, with its zone)")
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise Refusal(f"{what}: {key} is not a time")
-    return moment.astimezone(UTC)
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise Refusal(f"{what}: {key} is not a time") from exc

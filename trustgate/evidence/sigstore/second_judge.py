@@ -7,6 +7,7 @@ keys, payload types), so its yes alone means nothing; its no is a bug here or th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,7 +70,7 @@ def second_opinion(raw: bytes, bundle: Bundle, found: KeylessProof, root: Truste
     from sigstore.models import Bundle as TheirBundle
 
     try:
-        theirs = TheirBundle.from_json(raw)
+        theirs = TheirBundle.from_json(_spelled_out(raw))
         says = verifier.verify_dsse(theirs, _identity(found.identity))
     except (Error, *_REFUSALS) as exc:
         return Opinion(covered=True, refusal=f"{type(exc).__name__}: {exc}")
@@ -77,6 +78,19 @@ def second_opinion(raw: bytes, bundle: Bundle, found: KeylessProof, root: Truste
     if isinstance(envelope, MessageSignature) or says != (envelope.payload_type, envelope.payload):
         return Opinion(covered=True, refusal="it reads another payload")
     return Opinion(covered=True)
+
+
+def _spelled_out(raw: bytes) -> bytes:
+    """The bundle with the zeros that protobuf's JSON leaves out, without which the library reads none.
+
+    The first entry of a log has index 0, and no hashes in its proof while it is the only one.
+    """
+    document = json.loads(raw)
+    for entry in document["verificationMaterial"]["tlogEntries"]:
+        entry.setdefault("logIndex", "0")
+        entry["inclusionProof"].setdefault("logIndex", "0")
+        entry["inclusionProof"].setdefault("hashes", [])
+    return json.dumps(document).encode()
 
 
 def _identity(found: Identity) -> VerificationPolicy:

@@ -60,6 +60,8 @@ class Proof:
     times: tuple[datetime, ...] = ()
     reasons: tuple[str, ...] = ()
     """Why witnesses that came along do not count."""
+    valid_until: datetime | None = None
+    """When the trust in a log ends, where no proven time says that the entry is older than that."""
 
     @property
     def signed_at(self) -> datetime | None:
@@ -87,13 +89,19 @@ def prove_witnesses(
     reasons: list[str] = []
     seen = _seen(content, witnesses, root, now, reasons)
     logged = _logged(content, holder, witnesses, root, reasons)
-    logged = _in_time(logged, _times(seen, logged) or (now,), now, reasons)
+    times = _times(seen, logged)
+    logged = _in_time(logged, times or (now,), now, reasons)
     return Proof(
         logs=frozenset(one.log.counted_as for one in logged),
         timestamps=frozenset(one.authority.counted_as for one in seen),
         times=_times(seen, logged),
         reasons=tuple(reasons),
+        valid_until=None if times else _first_end(logged),
     )
+
+
+def _first_end(logged: Sequence[Logged]) -> datetime | None:
+    return min((one.log.window.end for one in logged if one.log.window.end is not None), default=None)
 
 
 def _times(seen: Sequence[Seen], logged: Sequence[Logged]) -> tuple[datetime, ...]:

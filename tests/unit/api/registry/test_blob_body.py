@@ -86,6 +86,11 @@ def test_bytes_that_are_gone_are_unknown_and_no_surprise(wire: Wire) -> None:
         file.unlink()
     answer = wire.ask("GET", f"/v2/{REPOSITORY}/blobs/{digest}")
     assert (answer.status, answer.error["code"]) == (404, "BLOB_UNKNOWN")
+    assert "push the blob again" in answer.error["message"]
+    assert wire.ask("HEAD", f"/v2/{REPOSITORY}/blobs/{digest}").status == 404
+    wire.blob(b"soon gone", "other/place")
+    for repository in (REPOSITORY, "other/place"):
+        assert wire.ask("GET", f"/v2/{repository}/blobs/{digest}").body == b"soon gone"
 
 
 def test_a_server_that_sends_files_is_let_to(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": message["body"]})
 
 
-def _asked(messages: list[dict[str, Any]], *, within_s: float = 5) -> list[Any]:
+def _asked(messages: list[dict[str, Any]], *, within_s: float = 5, path: str = "/token") -> list[Any]:
     """What comes of these messages, over a body that then stops coming."""
     sent: list[Any] = []
 
@@ -171,7 +171,8 @@ def _asked(messages: list[dict[str, Any]], *, within_s: float = 5) -> list[Any]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "headers": [(b"transfer-encoding", b"chunked")], "method": "POST"}
+    headers = [(b"transfer-encoding", b"chunked")]
+    scope = {"type": "http", "headers": headers, "method": "POST", "path": path}
     asyncio.run(SmallBodies(_echo, within_s=within_s)(scope, receive, send))
     return sent
 
@@ -182,6 +183,12 @@ def test_a_body_comes_whole() -> None:
         {"type": "http.request", "body": b"b"},
     ]
     assert _asked(pieces)[1]["body"] == b"ab"
+
+
+def test_uploads_of_charts_bound_themselves() -> None:
+    piece = {"type": "http.request", "body": b"a" * (MAX_BODY_BYTES + 1)}
+    assert _asked([dict(piece)])[0]["status"] == 413
+    assert len(_asked([dict(piece)], path="/api/charts/shop/charts")[1]["body"]) > MAX_BODY_BYTES
 
 
 def test_a_body_that_stops_coming() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from time import monotonic, sleep
 
 import pytest
 
 from tests.unit.api.registry.conftest import Open
 from tests.unit.api.registry.rig import REPOSITORY, WAIT_S, Wire
+from trustgate.api.uploads import GATHER_BYTES, UploadRoutes
 from trustgate.errors import StorageFull
 from trustgate.flows.push import UploadSession
 from trustgate.oci.digest import Digest
@@ -277,3 +281,33 @@ def _settled(wire: Wire, upload: str) -> int:
 def _head(method: str, path: str, wire: Wire, header: str) -> bytes:
     lines = (f"{method} {path} HTTP/1.1", f"host: {wire.host}", "authorization: Basic pusher", header)
     return "\r\n".join((*lines, "", "")).encode()
+
+
+def test_a_cancelled_request_waits_for_the_thread_that_writes() -> None:
+    """Else the file would be closed under the write, which could then land in another one."""
+    begun, may_end, log = Event(), Event(), []
+
+    class Session:
+        def write(self, _data: bytes) -> None:
+            begun.set()
+            assert may_end.wait(WAIT_S)
+            log.append("written")
+
+    class Body:
+        async def body_chunk(self) -> tuple[bytes, bool]:
+            return bytes(GATHER_BYTES), True
+
+    async def cancelled() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            routes = UploadRoutes(None, pool)  # type: ignore[arg-type]  # nothing is asked of the flow
+            task = asyncio.create_task(routes._pump(Body(), Session()))  # type: ignore[arg-type]  # as much as is used
+            await asyncio.to_thread(begun.wait, WAIT_S)
+            task.cancel()
+            asyncio.get_running_loop().call_later(0.1, may_end.set)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            log.append("ended")
+
+    asyncio.run(cancelled())
+    assert log[-1] == "ended"
+    assert "written" in log

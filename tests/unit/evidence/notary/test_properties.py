@@ -15,9 +15,10 @@ from tests.unit.evidence.notary.scene import LATER, NOW, meta
 from trustgate.evidence.model import Outcome
 from trustgate.evidence.notary.canonical import Malformed
 from trustgate.evidence.notary.judge import MAX_REASON_CHARACTERS, Judgement, MetadataSet
-from trustgate.evidence.notary.keys import read_key
+from trustgate.evidence.notary.keys import make_key, read_key
 from trustgate.evidence.notary.metadata import read_root, read_snapshot, read_targets, read_timestamp
 from trustgate.evidence.notary.publication import Held, MetadataFile, Refusal, Update
+from trustgate.evidence.notary.signing import MetadataSigner
 from trustgate.evidence.notary.update import decide_update, root_key_ids
 
 SCENE = sc.scene()
@@ -131,6 +132,23 @@ def test_any_bytes_as_a_key(kind: str, data: st.DataObject) -> None:
         root["keys"][key.id] = key.as_json()
         root["roles"]["root"]["keyids"].append(key.id)
         assert judged(scene.build()).fact.outcome is Outcome.VERIFIED  # one more key, threshold 1
+
+
+@few
+@given(st.data())
+def test_any_certificate_as_a_root_key(data: st.DataObject) -> None:
+    """Certificates that parse in part, or whose names, times and extensions can't be read."""
+    der = base64.b64decode(b"".join(sc.root().key.public.split(b"-----")[2].split()))
+    text = base64.b64encode(data.draw(mutated(der)))
+    key = make_key("ecdsa-x509", b"-----BEGIN CERTIFICATE-----\n%b\n-----END CERTIFICATE-----\n" % text)
+    scene = sc.scene()
+    scene.documents["root"] = sc.root_document(
+        sc.root_roles(root=sc.RoleKeys((key,), 1)), version=1, expires=LATER
+    )
+    scene.signers["root"] = [MetadataSigner(key, sc.private("root"))]
+    scene.attestors = [sc.attestor(given=sc.notary_trust(root_key_ids=[key.id]))]
+    fact = scene.weigh().fact
+    assert fact.outcome in {Outcome.VERIFIED, Outcome.BROKEN}, fact.reason
 
 
 @few

@@ -408,6 +408,12 @@ REFUSED: dict[str, tuple[Send, str, str, str]] = {
         "twice",
     ),
     "no files": (lambda d: [], "MALFORMED_UPLOAD", "", "no files"),
+    "only a timestamp": (
+        lambda d: [("timestamp", b"{}")],
+        "MALFORMED_UPLOAD",
+        "",
+        "no files",
+    ),
     "no file name": (lambda d: [("", b"{}")], "NO_FILENAME", "", "no file name"),
     "only an extension": (lambda d: [(".json", b"{}")], "NO_FILENAME", "", "no file name"),
     "role with ../": (lambda d: [("targets/../root", b"{}")], "INVALID_ROLE", "", "is no role"),

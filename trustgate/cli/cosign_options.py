@@ -1,0 +1,217 @@
+"""cosign's options for who must have signed, by cosign's names, and the attestors that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from trustgate.cli.signing_options import read_file
+
+if TYPE_CHECKING:
+    from trustgate.evidence.attestor import Attestor
+    from trustgate.evidence.sigstore.trusted_root import TrustedRoot
+
+F = TypeVar("F", bound=Callable[..., Any])
+GITHUB: Final = ("trigger", "sha", "name", "repository", "ref")
+REFUSED: Final[Mapping[str, str]] = {
+    "--insecure-ignore-sct": "a certificate transparency timestamp is always asked for",
+    "--allow-insecure-registry": "certificates are always verified; use --plain-http for plain HTTP",
+    "--private-infrastructure": "name your own services' roots with --trusted-root",
+}
+_FILE = click.Path(path_type=Path)
+_OPTIONS = (
+    click.option("--key", "keys", multiple=True, type=_FILE, help="Public key (PEM); one of several."),
+    click.option("--ed25519ph", is_flag=True, help="Ed25519 keys sign prehashed, as cosign sign does."),
+    click.option("--certificate-identity", default="", help="Who must have signed, exactly."),
+    click.option("--certificate-identity-regexp", default="", help="The same, as a pattern of the whole."),
+    click.option("--certificate-oidc-issuer", default="", help="Who must have said so, exactly."),
+    click.option("--certificate-oidc-issuer-regexp", default="", help="The same, as a pattern of the whole."),
+    *(
+        click.option(
+            f"--certificate-github-workflow-{name}",
+            f"github_workflow_{name}",
+            default="",
+            help=f"What the certificate must say of the workflow's {name}.",
+        )
+        for name in GITHUB
+    ),
+    click.option("--trusted-root", type=_FILE, help="A trusted_root.json; else the public-good instance's."),
+    click.option(
+        "--insecure-ignore-tlog",
+        type=bool,
+        default=None,
+        help="Ask for no log. Keyless then needs a timestamp. Keys need a log only with --trusted-root.",
+    ),
+    click.option(
+        "--use-signed-timestamps", type=bool, default=False,
+        help="Ask for a timestamp by an authority of the trusted root.",
+    ),
+    click.option("--offline", type=bool, default=True, hidden=True),
+    click.option("-a", "annotations", multiple=True, metavar="K=V", help="Must be signed along."),
+    click.option("--at", metavar="TIME", help="Judge as of that moment (2027-01-31T12:00:00Z)."),
+)  # fmt: skip
+
+
+BOOLEANS: Final = frozenset({"--insecure-ignore-tlog", "--use-signed-timestamps", "--offline", *REFUSED})
+
+
+class CosignCommand(click.Command):
+    """Reads booleans as cosign's parser does: ``--flag`` or ``--flag=false``, never the word behind it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f"{one}=true" if one in BOOLEANS else one for one in args])
+
+
+@dataclass(frozen=True, slots=True)
+class CosignOptions:
+    """What the user gave."""
+
+    keys: tuple[Path, ...]
+    ed25519ph: bool
+    certificate_identity: str
+    certificate_identity_regexp: str
+    certificate_oidc_issuer: str
+    certificate_oidc_issuer_regexp: str
+    github_workflow_trigger: str
+    github_workflow_sha: str
+    github_workflow_name: str
+    github_workflow_repository: str
+    github_workflow_ref: str
+    trusted_root: Path | None
+    insecure_ignore_tlog: bool | None
+    use_signed_timestamps: bool
+    offline: bool
+    annotations: tuple[str, ...]
+    at: str | None
+
+    @property
+    def keyless(self) -> bool:
+        """Whether anything is said about a certificate."""
+        return bool(self.certificate_identity or self.certificate_identity_regexp or self.issuer)
+
+    @property
+    def issuer(self) -> str:
+        return self.certificate_oidc_issuer or self.certificate_oidc_issuer_regexp
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """What a certificate must say of its workflow."""
+        said = {f"github-workflow-{name}": getattr(self, f"github_workflow_{name}") for name in GITHUB}
+        return {name: text for name, text in said.items() if text}
+
+    @property
+    def wanted_annotations(self) -> dict[str, str]:
+        pairs = [text.partition("=") for text in self.annotations]
+        for key, equals, _value in pairs:
+            if not (key and equals):
+                raise click.UsageError("-a takes KEY=VALUE")
+        return {key: value for key, _equals, value in pairs}
+
+    @property
+    def now(self) -> datetime:
+        """The moment that is judged."""
+        if self.at is None:
+            return datetime.now(UTC)
+        try:
+            moment = datetime.fromisoformat(self.at)
+        except ValueError as exc:
+            raise click.UsageError(f"--at: {self.at[:60]!a} is no moment like 2027-01-31T12:00:00Z") from exc
+        if moment.tzinfo is None:
+            raise click.UsageError("--at needs a time zone: end it with Z or +01:00")
+        return moment.astimezone(UTC)
+
+
+def _refused(name: str, why: str) -> Callable[[F], F]:
+    """An option of cosign's that would make less of the answer: named, and refused."""
+
+    def refuse(_context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+        if value not in (None, "false", "False"):
+            raise click.UsageError(f"{name}: {why}")
+
+    return click.option(name, hidden=True, callback=refuse, expose_value=False)
+
+
+def cosign_options(command: F) -> F:
+    """Add the options; the command gets them as ``**cosign``, for ``CosignOptions``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    for name, why in REFUSED.items():
+        command = _refused(name, why)(command)
+    return command
+
+
+def attestors_of(options: CosignOptions) -> list[Attestor]:
+    """Whom the options trust. Raises ``UsageError``, ``ConfigInvalid``, ``KeyUnreadable``."""
+    if bool(options.keys) == options.keyless:
+        raise click.UsageError(
+            "give --key, or --certificate-identity with --certificate-oidc-issuer (or their -regexp forms)"
+        )
+    if options.keyless:
+        return [_by_certificate(options)]
+    if options.claims:
+        raise click.UsageError("a key has no certificate that could say something of a workflow")
+    return _by_keys(options)
+
+
+def _by_keys(options: CosignOptions) -> list[Attestor]:
+    from trustgate.evidence.attestor import Attestor
+    from trustgate.evidence.keys import key_trust
+
+    ignore = options.insecure_ignore_tlog
+    asked = ignore is False or (options.trusted_root is not None and not ignore)
+    needs_root = asked or options.use_signed_timestamps
+    root = _root(options.trusted_root) if needs_root else None
+    return [
+        Attestor(
+            path.name,
+            key_trust(
+                read_file(path),
+                prehashed=options.ed25519ph,
+                root=root,
+                min_logs=1 if asked else 0,
+                min_timestamps=1 if options.use_signed_timestamps else 0,
+            ),
+        )
+        for path in options.keys
+    ]
+
+
+def _by_certificate(options: CosignOptions) -> Attestor:
+    from trustgate.evidence.attestor import Attestor
+    from trustgate.evidence.sigstore.pattern import PatternRefused
+    from trustgate.evidence.sigstore.trust import cosign_keyless_trust
+
+    try:
+        trust = cosign_keyless_trust(
+            _root(options.trusted_root),
+            certificate_identity=options.certificate_identity,
+            certificate_identity_regexp=options.certificate_identity_regexp,
+            certificate_oidc_issuer=options.certificate_oidc_issuer,
+            certificate_oidc_issuer_regexp=options.certificate_oidc_issuer_regexp,
+            claims=options.claims,
+            ignore_tlog=bool(options.insecure_ignore_tlog),
+            use_signed_timestamps=options.use_signed_timestamps,
+        )
+    except PatternRefused as exc:
+        raise click.UsageError(str(exc)) from exc
+    wanted = options.certificate_identity or options.certificate_identity_regexp
+    return Attestor(wanted[:100], trust)
+
+
+def _root(path: Path | None) -> TrustedRoot:
+    from trustgate.errors import ConfigInvalid
+    from trustgate.evidence.sigstore.refusal import Refusal
+    from trustgate.evidence.sigstore.trusted_root import read_trusted_root
+    from trustgate.remote.trust_root import bundled_trusted_root
+
+    try:
+        return read_trusted_root(read_file(path) if path else bundled_trusted_root())
+    except Refusal as exc:
+        raise ConfigInvalid(
+            f"{path}: {exc}", hint="give a trusted_root.json, media type version=0.1"
+        ) from exc
