@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests import signing_world, timestamp_world
 from tests import sigstore_world as world
 from trustgate.evidence.attestor import Attestor
+from trustgate.evidence.bundle import MAX_LOG_ENTRIES, MAX_TIMESTAMPS
 from trustgate.evidence.cosign import judge, judge_all
 from trustgate.evidence.model import Outcome, SignatureFact
 from trustgate.evidence.sigstore.pattern import exact
@@ -370,6 +371,14 @@ def test_two_timestamps_of_one_authority_are_one() -> None:
 
 
 # --- logs ----------------------------------------------------------------------------------------
+
+
+def test_a_bundle_brings_so_many_witnesses_and_no_more() -> None:
+    made = signed()
+    entries, stamps = [made.entry()] * MAX_LOG_ENTRIES, [made.stamp()] * MAX_TIMESTAMPS
+    assert fact(world.bundle_of(made, entries=entries, stamps=stamps)).outcome is Outcome.VERIFIED
+    refused(world.bundle_of(made, entries=[*entries, made.entry()]), "33 entries, at most 32")
+    refused(world.bundle_of(made, stamps=[*stamps, made.stamp()]), "33 entries, at most 32")
 
 
 def test_two_entries_of_one_log_are_one_and_two_logs_are_two() -> None:
