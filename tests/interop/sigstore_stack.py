@@ -144,16 +144,25 @@ class Namespace:
 
     @contextmanager
     def started(
-        self, name: str, command: Sequence[object], ready: Sequence[object], *, user: str = ""
+        self,
+        name: str,
+        command: Sequence[object],
+        ready: Sequence[object],
+        *,
+        user: str = "",
+        essential: bool = False,
     ) -> Iterator[None]:
-        """A service, from when the command ``ready`` succeeds."""
+        """A service, from when the command ``ready`` succeeds; a failure where it is ``essential``."""
         log = self.folder / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 self.command(_as(user, command)), stdout=output, stderr=output, cwd=self.folder
             )
         try:
-            self._wait(name, process, ready, log)
+            why = self._wait(process, ready, log)
+            assert not (why and essential), why
+            if why:
+                unavailable(f"{name} did not start:\n{why}")
             yield
         finally:
             process.terminate()
@@ -163,19 +172,21 @@ class Namespace:
                 process.kill()
                 process.wait()
 
-    def _wait(self, name: str, process: subprocess.Popen[bytes], ready: Sequence[object], log: Path) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], ready: Sequence[object], log: Path) -> str:
+        """Empty when it is ready in time, else the end of its log."""
         deadline = time.monotonic() + READY_TIMEOUT_S
         while self.run(*ready, check=False).returncode:
             if process.poll() is not None or time.monotonic() > deadline:
-                unavailable(f"{name} did not start:\n{log.read_text(errors='replace')[-3000:]}")
+                return log.read_text(errors="replace")[-3000:] or "without a word"
             time.sleep(0.05)
+        return ""
 
 
 def _as(user: str, command: Sequence[object]) -> list[object]:
     return ["runuser", "-u", user, "--", *command] if user else list(command)
 
 
-def _answers(url: str, word: str = "") -> list[object]:
+def answers(url: str, word: str = "") -> list[object]:
     """A command that succeeds when ``url`` answers, with ``word`` in what it says."""
     script = (
         "import sys, urllib.request as r\n"
@@ -322,7 +333,7 @@ def _trillian(net: Namespace, programs: Mapping[str, Path], running: ExitStack) 
         ("trillian_log_signer", SIGNER, ["--force_master", "--sequencer_interval=100ms", "--batch_size=50"]),
     ):
         endpoints = [f"--rpc_endpoint=127.0.0.1:{port}", f"--http_endpoint=127.0.0.1:{port + 1}"]
-        ready = _answers(f"http://127.0.0.1:{port + 1}/healthz")
+        ready = answers(f"http://127.0.0.1:{port + 1}/healthz")
         running.enter_context(net.started(name, [programs[name], *storage, *endpoints, *more], ready))
 
 
@@ -352,7 +363,7 @@ def _ct_log(net: Namespace, programs: Mapping[str, Path], running: ExitStack) ->
         f"--log_rpc_server=127.0.0.1:{TRILLIAN}",
         f"--http_endpoint=127.0.0.1:{CT}",
     ]
-    ready = _answers(f"http://127.0.0.1:{CT}/ct/ct/v1/get-sth")
+    ready = answers(f"http://127.0.0.1:{CT}/ct/ct/v1/get-sth")
     running.enter_context(net.started("ct_server", command, ready))
 
 
@@ -372,7 +383,7 @@ def _issuer(net: Namespace, _programs: Mapping[str, Path], running: ExitStack) -
         (site / name / ".well-known" / "openid-configuration").write_text(json.dumps(discovery))
         shutil.copy(net.folder / "issuer.jwks", site / name / "keys")
     command = [sys.executable, "-m", "http.server", ISSUER, "--bind", "127.0.0.1", "--directory", site]
-    running.enter_context(net.started("issuer", command, _answers(f"http://127.0.0.1:{ISSUER}/ci/keys")))
+    running.enter_context(net.started("issuer", command, answers(f"http://127.0.0.1:{ISSUER}/ci/keys")))
 
 
 def _fulcio(net: Namespace, programs: Mapping[str, Path], running: ExitStack) -> None:
@@ -398,7 +409,7 @@ def _fulcio(net: Namespace, programs: Mapping[str, Path], running: ExitStack) ->
         f"--config-path={net.folder / 'fulcio.yaml'}",
         f"--legacy-unix-domain-socket={socket / 'socket'}",
     ]
-    ready = _answers(f"http://127.0.0.1:{FULCIO}/api/v2/configuration", f"{ISSUER}/ci")
+    ready = answers(f"http://127.0.0.1:{FULCIO}/api/v2/configuration", f"{ISSUER}/ci")
     running.enter_context(net.started("fulcio", command, ready))
 
 
@@ -415,7 +426,7 @@ def _tsa(net: Namespace, programs: Mapping[str, Path], running: ExitStack) -> No
         f"--certificate-chain-path={net.folder / 'tsa-chain.pem'}",
         "--disable-ntp-monitoring",
     ]
-    ready = _answers(f"http://127.0.0.1:{TSA}/api/v1/timestamp/certchain")
+    ready = answers(f"http://127.0.0.1:{TSA}/api/v1/timestamp/certchain")
     running.enter_context(net.started("timestamp-server", command, ready))
 
 
@@ -433,7 +444,7 @@ def _rekor_1(net: Namespace, programs: Mapping[str, Path], running: ExitStack) -
         f"--enabled_api_endpoints={REKOR_1_APIS}",
     ]
     running.enter_context(
-        net.started("rekor-server", command, _answers(f"http://127.0.0.1:{REKOR_1}/api/v1/log"))
+        net.started("rekor-server", command, answers(f"http://127.0.0.1:{REKOR_1}/api/v1/log"))
     )
 
 
@@ -453,9 +464,7 @@ def _rekor_2(net: Namespace, programs: Mapping[str, Path], running: ExitStack) -
         "--checkpoint-interval=1s",
         "--batch-max-age=100ms",
     ]
-    running.enter_context(
-        net.started("rekor-tiles", command, _answers(f"http://127.0.0.1:{REKOR_2}/healthz"))
-    )
+    running.enter_context(net.started("rekor-tiles", command, answers(f"http://127.0.0.1:{REKOR_2}/healthz")))
 
 
 def _registry(net: Namespace, programs: Mapping[str, Path], running: ExitStack) -> None:
@@ -466,4 +475,4 @@ def _registry(net: Namespace, programs: Mapping[str, Path], running: ExitStack) 
         f"http: {{addr: '127.0.0.1:{REGISTRY}'}}\n"
     )
     command = [programs["registry"], "serve", config]
-    running.enter_context(net.started("registry", command, _answers(f"http://127.0.0.1:{REGISTRY}/v2/")))
+    running.enter_context(net.started("registry", command, answers(f"http://127.0.0.1:{REGISTRY}/v2/")))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.clients.catalog import require
-from tests.interop.sigstore_stack import CI, EMAIL, Identity, Stack, sigstore_stack
+from tests.interop.sigstore_stack import CI, EMAIL, Identity, Stack, answers, sigstore_stack
 from tests.interop.world import ROOT, add_image
 from trustgate.remote.layout import LayoutSource
 
@@ -55,21 +58,14 @@ def cosign_verifies(
     return "" if done.returncode == 0 else done.stderr or "refused without a word"
 
 
-def our_judge(stack: Stack, image: str, who: Identity, *more: str) -> dict[str, list[list[object]]]:
-    """Every signature and attestation of the image with our outcome."""
-    root = stack.folder / "trusted_root.json"
-    command = [
-        sys.executable,
-        "-m",
-        "tests.interop.judge_keyless",
-        image,
-        root,
-        who.subject,
-        who.issuer,
-        *more,
-    ]
-    found: dict[str, list[list[object]]] = json.loads(stack.net.run(*command, PYTHONPATH=str(ROOT)).stdout)
-    return found
+def we_verify(
+    stack: Stack, image: str, who: Identity, *more: object, verb: str = "verify"
+) -> tuple[int, list[Any]]:
+    """The exit code, and every candidate with its outcome."""
+    root = ["--trusted-root", stack.folder / "trusted_root.json"]
+    expected = ["--certificate-identity", who.subject, "--certificate-oidc-issuer", who.issuer]
+    done = trustgate(stack, verb, "-o", "json", *root, *expected, *more, image, check=False)
+    return done.returncode, json.loads(done.stdout).get("candidates", [])
 
 
 def cosign_signs(
@@ -87,12 +83,12 @@ LOGS = [(1, False), (1, True), (2, True)]
 @pytest.mark.parametrize(("rekor", "tsa"), LOGS)
 def test_cosign_signs_and_we_verify(stack: Stack, image: str, who: Identity, rekor: int, tsa: bool) -> None:
     cosign_signs(stack, image, who, rekor, tsa=tsa)
-    (fact,) = our_judge(stack, image, who)["signatures"]
-    assert fact[:3] == ["verified", 1, int(tsa)], fact
-    (stranger,) = our_judge(stack, image, CI if who is EMAIL else EMAIL)["signatures"]
-    assert stranger[0] == "untrusted"
-    (stamped,) = our_judge(stack, image, who, "--use-signed-timestamps")["signatures"]
-    assert (stamped[0] == "verified") is tsa
+    code, (fact,) = we_verify(stack, image, who)
+    assert (code, fact["outcome"], fact["logs"], fact["timestamps"]) == (0, "verified", 1, int(tsa)), fact
+    code, (fact,) = we_verify(stack, image, CI if who is EMAIL else EMAIL)
+    assert (code, fact["outcome"]) == (1, "untrusted")
+    code, (fact,) = we_verify(stack, image, who, "--use-signed-timestamps=true")
+    assert code == (0 if tsa else 1), fact
     assert cosign_verifies(stack, image, who) == ""
 
 
@@ -102,9 +98,11 @@ def test_cosign_attests_and_we_verify(stack: Stack, image: str, rekor: int) -> N
     predicate.write_text('{"bomFormat": "CycloneDX"}')
     about = ["--predicate", predicate, "--type", "cyclonedx"]
     cosign_signs(stack, image, CI, rekor, *about, tsa=True, verb="attest")
-    found = our_judge(stack, image, CI)
-    assert [fact[:2] for fact in found["attestations"]] == [["verified", "https://cyclonedx.org/bom"]]
-    assert [fact[0] for fact in found["signatures"]] != ["verified"]
+    attested = {"verb": "verify-attestation"}
+    assert we_verify(stack, image, CI, "--type", "cyclonedx", **attested)[0] == 0
+    assert we_verify(stack, image, CI, "--type", "spdxjson", **attested)[0] == 1
+    assert we_verify(stack, image, EMAIL, "--type", "cyclonedx", **attested)[0] == 1
+    assert we_verify(stack, image, CI)[0] == 1  # an attestation is no signature
 
 
 @pytest.mark.parametrize("who", [EMAIL, CI], ids=["email", "ci"])
@@ -124,7 +122,7 @@ def test_we_sign_and_cosign_verifies(stack: Stack, image: str, who: Identity, re
 @pytest.mark.parametrize("program", ["cosign", "cosign2"])
 def test_we_sign_as_cosign_2_does(stack: Stack, image: str, program: str, tsa: bool) -> None:
     trustgate(stack, "sign", "--legacy", *signing(stack, CI, 1, tsa=tsa), image)
-    assert [fact[0] for fact in our_judge(stack, image, CI)["signatures"]] == ["verified"]
+    assert we_verify(stack, image, CI)[0] == 0
     stamped = ["--use-signed-timestamps"] if tsa else []
     assert cosign_verifies(stack, image, CI, *stamped, program=program) == ""
 
@@ -136,7 +134,7 @@ def test_we_attest_and_cosign_verifies(stack: Stack, image: str, rekor: int, sha
     about = ["--predicate", predicate, "--type", "slsaprovenance1"]
     trustgate(stack, "attest", *shape, *about, *signing(stack, CI, rekor, tsa=True), image)
     verify = {"verb": "verify-attestation"}
-    assert [fact[0] for fact in our_judge(stack, image, CI)["attestations"]] == ["verified"]
+    assert we_verify(stack, image, CI, "--type", "slsaprovenance1", **verify)[0] == 0
     assert cosign_verifies(stack, image, CI, "--type", "slsaprovenance1", **verify) == ""
     assert cosign_verifies(stack, image, CI, "--type", "slsaprovenance", **verify) != ""
 
@@ -181,6 +179,111 @@ def test_the_conformance_protocol(stack: Stack, tmp_path: Path) -> None:
     for rekor in (1, 2):
         config = stack.signing_config(rekor, tsa=True)
         options = ["--identity-token", stack.token(CI), "--bundle", bundle, "--signing-config", config]
-        script = "from trustgate.cli.conformance_sign import sign_bundle; sign_bundle()"
-        stack.net.run(sys.executable, "-c", script, *options, artifact, PYTHONPATH=str(ROOT))
+        trustgate(stack, "conformance", "sign-bundle", *options, artifact)
         stack.net.run(*verify, "--bundle", bundle, artifact)
+
+
+# --- the gate ----------------------------------------------------------------------------------------
+
+GATE = 5080
+POLICY = {
+    "trustgate.yaml": """\
+apiVersion: trustgate.dev/v1
+kind: Root
+defaults:
+  noMatch: {pull: allow, push: allow, delete: allow}
+  onError: deny
+exempt:
+  - robots: ["robot$ci"]
+    actions: [pull]
+    rules: ["*/signed"]
+    why: who signs must read what is not signed yet
+""",
+    "trust/attestors.yaml": f"""\
+apiVersion: trustgate.dev/v1
+kind: TrustStore
+trustRoots:
+  own: {{type: file, path: roots/own.json}}
+attestors:
+  release:
+    type: keyless
+    trustRoot: own
+    issuer: {CI.issuer}
+    identity: {CI.subject}
+    certificateClaims: {{source-repository-uri: https://forge.test/shop/web}}
+""",
+    "policies/prod.yaml": """\
+apiVersion: trustgate.dev/v1
+kind: Policy
+metadata: {name: prod}
+mode: enforce
+scope: {actions: [pull], repositories: ["shop/**"]}
+rules:
+  - id: signed
+    contentTrust: {require: {attestor: release}}
+""",
+}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Our own server, under a rule that asks for the CI's keyless signature."""
+
+    stack: Stack
+    host: str = f"localhost:{GATE}"
+
+    def run(self, who: str, *command: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PYTHONPATH": str(ROOT),
+            "DOCKER_CONFIG": str(self.stack.folder / f"config-{who}"),
+            "TRUSTGATE_SERVER": f"http://{self.host}",
+        }
+        return self.stack.net.run(*command, check=check, **environment)
+
+    def trustgate(self, who: str, *arguments: object) -> str:
+        return self.run(who, sys.executable, "-m", "trustgate", *arguments).stdout.strip()
+
+    def pulls(self, image: str) -> bool:
+        """Whether who may only pull gets it."""
+        target = self.stack.folder / f"pulled-{next(_names)}.tar"
+        done = self.run("prod", require("crane").path, "pull", "--insecure", image, target, check=False)
+        assert done.returncode == 0 or "DENIED" in done.stderr, done.stderr
+        return done.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def gate(stack: Stack) -> Iterator[Gate]:
+    policy, data = stack.folder / "policy", stack.folder / "data"
+    files = {**POLICY, "trust/roots/own.json": (stack.folder / "trusted_root.json").read_text()}
+    for path, text in files.items():
+        (policy / path).parent.mkdir(parents=True, exist_ok=True)
+        (policy / path).write_text(text)
+    serve = ["serve", "--data", data, "--port", GATE, "--policy", f"dir:{policy}"]
+    command = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "trustgate", *serve]
+    made = Gate(stack)
+    with stack.net.started("trustgate", command, answers(f"http://{made.host}/readyz"), essential=True):
+        password = (data / "initial-admin-password").read_text().strip()
+        made.trustgate("admin", "login", made.host, "-u", "admin", "-p", password)
+        for name, grants in (("ci", "pull,push,delete"), ("prod", "pull")):
+            secret = made.trustgate("admin", "robot", "create", name, "--grant", f"shop={grants}")
+            made.trustgate(name, "login", made.host, "-u", f"robot${name}", "-p", secret)
+        yield made
+
+
+@pytest.mark.parametrize(
+    "how", ["cosign, Rekor 1", "cosign, Rekor 2", "we, Rekor 1", "we, Rekor 2", "we, .sig"]
+)
+def test_the_gate_admits_what_the_ci_signed(stack: Stack, gate: Gate, how: str) -> None:
+    image = f"{gate.host}/shop/gate-{next(_names)}:1"
+    gate.trustgate("ci", "push", f"oci-layout:{stack.folder / 'layout'}:1", image)
+    assert not gate.pulls(image)
+    rekor = 2 if "Rekor 2" in how else 1
+    for who in (EMAIL, CI):  # the stranger's signature helps nobody, and hides nothing
+        services = signing(stack, who, rekor, tsa=True)
+        if how.startswith("cosign"):
+            root = ["--trusted-root", stack.folder / "trusted_root.json"]
+            command = [require("cosign").path, "sign", "-y", "--allow-http-registry", *services, *root, image]
+            gate.run("ci", *command)
+        else:
+            gate.trustgate("ci", "sign", *(["--legacy"] if ".sig" in how else []), *services, image)
+        assert gate.pulls(image) is (who is CI)

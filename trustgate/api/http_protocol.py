@@ -83,12 +83,18 @@ class RegistryProtocol(HttpToolsProtocol):
             extensions[SET_REASON] = _ReasonSetter(cycle)
 
     def on_body(self, body: bytes) -> None:
-        if self.cycle.response_complete:
+        cycle: Any = self.cycle
+        if cycle.response_complete:
             return
-        self.cycle.body += body
-        if len(self.cycle.body) > BODY_WATER_MARK_BYTES:
+        if not cycle.body:
+            cycle.body = body
+        else:  # bytes would be copied whole for every piece that comes
+            if not isinstance(cycle.body, bytearray):
+                cycle.body = bytearray(cycle.body)
+            cycle.body += body
+        if len(cycle.body) > BODY_WATER_MARK_BYTES:
             self.flow.pause_reading()
-        self.cycle.message_event.set()
+        cycle.message_event.set()
 
 
 class _ReasonSetter:

@@ -129,7 +129,11 @@ class UploadRoutes:
         try:
             while more:
                 piece, more = await exchange.body_chunk()
-                gathered = bytearray(gathered) + piece if gathered else piece  # a large piece is not copied
+                if gathered:
+                    gathered = gathered if isinstance(gathered, bytearray) else bytearray(gathered)
+                    gathered += piece
+                else:
+                    gathered = piece  # a large piece is not copied
                 if len(gathered) >= GATHER_BYTES:
                     if writing is not None:
                         await _written(writing)

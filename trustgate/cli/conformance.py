@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trustgate.cli.conformance_sign import sign_bundle
 from trustgate.cli.main import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def conformance() -> None:
     \b
       pytest test --entrypoint="trustgate conformance" --skip-signing
     """
+
+
+conformance.add_command(sign_bundle)
 
 
 @conformance.command("verify-bundle", epilog=EXIT_CODES)

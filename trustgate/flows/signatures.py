@@ -61,7 +61,7 @@ class SignatureReader:
         manifests: Manifests,
         blobs: Blobs,
         blob_store: BlobStore,
-        judgements: Judgements,
+        judgements: Judgements[SignatureFact],
         revocation: RevocationSource,
         charts: ChartEvidence,
         notary: NotaryEvidence,

@@ -1,10 +1,12 @@
-"""Who reads signatures: the store's, those inside charts, those of tags, and what authorities say of them."""
+"""Who reads evidence: signatures and attestations in the store, inside charts, of tags; and what authorities
+say of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from trustgate.flows.attestations import AttestationReader
 from trustgate.flows.chart_evidence import ChartEvidence
 from trustgate.flows.notary import TrustFlow
 from trustgate.flows.notary_evidence import NotaryEvidence
@@ -21,6 +23,7 @@ class EvidenceParts:
     """``close`` ends the processes and connections behind them."""
 
     signatures: SignatureReader
+    attestations: AttestationReader
     trust: TrustFlow
     close: Callable[[], None]
 
@@ -42,8 +45,15 @@ def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidencePar
         notary=NotaryEvidence(trust),
     )
 
+    attestations = AttestationReader(
+        manifests=store.manifests,
+        blobs=store.blobs,
+        blob_store=store.blob_store,
+        judgements=store.attestations,
+    )
+
     def close() -> None:
         gpg.close()
         revocation.close()
 
-    return EvidenceParts(signatures, trust, close)
+    return EvidenceParts(signatures, attestations, trust, close)

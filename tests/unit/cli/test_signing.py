@@ -17,8 +17,7 @@ from tests.signing_world import key as private
 from tests.simulators.places import put
 from tests.simulators.sigstore.faults import only
 from tests.simulators.sigstore.server import SigstoreServer
-from tests.unit.cli.conftest import Call
-from trustgate.cli.main import COMMANDS
+from tests.unit.cli.conftest import Call, Done
 from trustgate.remote.layout import LayoutSource
 
 IMAGE = image()
@@ -229,12 +228,9 @@ def test_what_is_no_key(call: Call, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def conformance(call: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Until the group of commands has it: the command by itself."""
-    monkeypatch.setitem(COMMANDS, "sign-bundle", ("trustgate.cli.conformance_sign:sign_bundle", ""))
-
-    def run(*arguments: object, **environment: str):
-        return call("sign-bundle", *arguments, **environment)
+def conformance(call: Call) -> Call:
+    def run(*arguments: object, **environment: str) -> Done:
+        return call("conformance", "sign-bundle", *arguments, **environment)
 
     return run
 

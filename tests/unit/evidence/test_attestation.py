@@ -161,6 +161,7 @@ def test_an_attestation_is_no_signature_and_a_signature_attests_nothing() -> Non
         (lambda s: s.update(predicateType=""), Outcome.BROKEN, "no predicateType"),
         (lambda s: s.update(predicateType="a\nb"), Outcome.BROKEN, "printable"),
         (lambda s: s.update(predicateType="x" * 600), Outcome.BROKEN, "printable"),
+        (lambda s: s.update(predicateType="https://exämple.test"), Outcome.BROKEN, "printable"),
         (lambda s: s.update(subject=[]), Outcome.BROKEN, "subjects"),
         (lambda s: s.update(subject=s["subject"] * 1025), Outcome.BROKEN, "subjects"),
         (lambda s: s.update(subject="x"), Outcome.BROKEN, "subjects"),

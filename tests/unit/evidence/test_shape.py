@@ -17,6 +17,7 @@ import pytest
 from tests import signing_world as world
 from tests.images import tar
 from trustgate.evidence.archive import opens_as_layer
+from trustgate.evidence.attestation import MAX_ATTESTATION_BYTES
 from trustgate.evidence.cosign import candidates_from_bundle_manifest, candidates_from_legacy_manifest
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role, SignatureKind
 from trustgate.evidence.notation.attributes import PAYLOAD_TYPE
@@ -24,9 +25,11 @@ from trustgate.evidence.notation.manifest import NOTARY_SIGNATURE
 from trustgate.evidence.shape import (
     MAX_SIGNATURE_LAYERS,
     MAX_SIGNATURE_MANIFEST_BYTES,
+    attestation_blobs,
     fallback_tag,
     is_referrers_tag,
     legacy_signature_tag,
+    role_blobs,
     role_of,
     signature_blobs,
 )
@@ -44,7 +47,7 @@ LAYER = world.legacy_candidate(SUBJECT.digest, ALICE)
 def role(artifact: world.Artifact) -> Role:
     """As a flow does it: only the blobs that were named are handed over."""
     manifest = artifact.manifest
-    contents = {one.digest: artifact.blobs[one.digest] for one in signature_blobs(manifest)}
+    contents = {one.digest: artifact.blobs[one.digest] for one in role_blobs(manifest)}
     return role_of(manifest, contents)
 
 
@@ -59,6 +62,7 @@ def test_images_indexes_and_artifacts() -> None:
     chart.document["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json"
     assert role(chart) is Role.ARTIFACT
     assert signature_blobs(IMAGE.manifest) == signature_blobs(chart.manifest) == ()
+    assert role_blobs(IMAGE.manifest) == role_blobs(chart.manifest) == ()
 
 
 def test_a_bundle_by_referrer_is_a_signature() -> None:
@@ -97,15 +101,27 @@ def foreign_config(made: world.Artifact) -> None:
         config(mediaType=media.OCI_CONFIG),
         config(size=3),
         layer(mediaType="application/octet-stream"),
-        layer(size=MAX_BUNDLE_BYTES + 1),
+        layer(size=MAX_ATTESTATION_BYTES + 1),
         lambda made: made.document.update(mediaType=media.DOCKER_MANIFEST),
     ],
 )
 def test_descriptors_that_rule_a_bundle_out(change: Callable[[world.Artifact], object]) -> None:
     made = world.bundle_manifest(SUBJECT, BUNDLE)
     change(made)
-    assert signature_blobs(made.manifest) == ()
+    assert signature_blobs(made.manifest) == role_blobs(made.manifest) == ()
     assert role_of(made.manifest, made.blobs) is not Role.SIGNATURE
+
+
+def test_a_bundle_too_large_for_a_signature_may_be_an_attestation() -> None:
+    huge = {"note": "x" * MAX_BUNDLE_BYTES}
+    raw = world.bundle(
+        SUBJECT.digest, ALICE, edit_statement=lambda s: s.update(predicateType="x", predicate=huge)
+    )
+    made = world.bundle_manifest(SUBJECT, raw)
+    assert signature_blobs(made.manifest) == ()
+    assert attestation_blobs(made.manifest) == role_blobs(made.manifest) == made.manifest.layers
+    assert role(made) is Role.SIGNATURE
+    assert role_of(made.manifest, {}) is Role.ARTIFACT
 
 
 @pytest.mark.parametrize(

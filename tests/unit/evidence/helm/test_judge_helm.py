@@ -327,6 +327,11 @@ def test_a_chart_in_its_manifest() -> None:
             "chart that is not the one",
         ),
         (
+            {"layers": [layer(bytes(len(PACKAGE)), CHART_TYPE), PROVENANCE_LAYER]},
+            Outcome.BROKEN,
+            "chart that is not the one",
+        ),
+        (
             {"layers": [{**CHART_LAYER, "size": 1}, PROVENANCE_LAYER]},
             Outcome.BROKEN,
             "chart that is not the one",

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tests import notation_world as world
 from tests.notation_world import NOW, authority, key
-from trustgate.evidence.notation.judge import questions_under, verify_notation
 from trustgate.evidence.notation.trust import NotationTrustInvalid, Validation
 from trustgate.evidence.notation.trust_policy import (
     MAX_POLICY_BYTES,
@@ -20,6 +19,7 @@ from trustgate.evidence.notation.trust_policy import (
     read_trust_policy,
     statement_trust,
 )
+from trustgate.evidence.notation.verification import questions_under, verify_notation
 
 OTHER = authority(private=key("p256", "other root"), common_name="other root")
 STORE = {
