@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +13,7 @@ from trustgate.policy.checks.requirements import attestors_of, carriers, unmet
 from trustgate.policy.checks.shortfall import counted, names_of, shortfall, signers_of, some
 from trustgate.policy.checks.signing_advice import how_to_sign
 from trustgate.policy.model import Evidence, Request, SubjectEvidence, Violation
-from trustgate.policy.rules import ContentTrust
+from trustgate.policy.rules import Conditions, ContentTrust, Requirement
 
 _WORDS: Final = Words("signature", "signed")
 
@@ -20,8 +21,11 @@ _WORDS: Final = Words("signature", "signed")
 def check_content_trust(check: ContentTrust, request: Request, evidence: Evidence, now: datetime) -> Answer:
     """Pass when one digest carries everything that is required; several never add up."""
 
+    here = request.repository if check.same_repository else None
+    conditions = replace(check.conditions, repository=here)
+
     def weigh(facts: tuple[SignatureFact, ...]) -> Found:
-        return _weigh(check, facts, now)
+        return _weigh(check.require, conditions, facts, now)
 
     def judge(subject: SubjectEvidence) -> Found:
         return found_in(subject.signatures, weigh, _WORDS)
@@ -33,13 +37,15 @@ def check_content_trust(check: ContentTrust, request: Request, evidence: Evidenc
     return ask(question, request, evidence)
 
 
-def _weigh(check: ContentTrust, facts: tuple[SignatureFact, ...], now: datetime) -> Found:
+def _weigh(
+    require: Requirement, conditions: Conditions, facts: tuple[SignatureFact, ...], now: datetime
+) -> Found:
     if not facts:
-        return Found(False, unmet(check.require, frozenset(), now), "unsigned", "it is not signed")
-    signers = signers_of(counted(facts, check.conditions, now))
-    if carriers(check.require, signers, now):
+        return Found(False, unmet(require, frozenset(), now), "unsigned", "it is not signed")
+    signers = signers_of(counted(facts, conditions, now))
+    if carriers(require, signers, now):
         return Found(True, (), "signed", f"signed by {some(names_of(signers))}")
-    return shortfall(check.require, check.conditions, facts, _WORDS, now)
+    return shortfall(require, conditions, facts, _WORDS, now)
 
 
 def _refused(check: ContentTrust, own: Found, request: Request) -> Answer:
