@@ -217,6 +217,20 @@ def test_the_signature_s_hash_is_the_digest_s(name: str, digest: hashes.HashAlgo
     refused(world.token(OVER, edit=other), f"uses '{name}'")
 
 
+def test_the_signature_names_another_key_identifier() -> None:
+    def other(document: dict[str, Any]) -> None:
+        document["signer_infos"][0]["sid"] = cms.SignerIdentifier("subject_key_identifier", b"another")
+
+    refused(world.token(OVER, edit=other), "neither embedded nor known")
+
+
+def test_an_extension_of_the_content_that_is_not_critical() -> None:
+    def odd(said: dict[str, Any]) -> None:
+        said["extensions"] = [{"extn_id": "1.2.3.4", "critical": False, "extn_value": b"\x05\x00"}]
+
+    assert verified(world.token(OVER, edit_info=odd))
+
+
 def test_the_signature_names_another_authority_s_certificate() -> None:
     def other(document: dict[str, Any]) -> None:
         number = world.stamps().signer.certificate.serial_number
@@ -264,9 +278,10 @@ def test_the_certificate_must_be_for_timestamps(extensions: Any, match: str) -> 
 
 
 def test_the_key_may_be_for_signatures() -> None:
-    usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
-    holder = world.signer(world.stamps().between, extensions=(*world.STAMPING, (usage, True)))
-    assert verified(world.token(OVER, holder))
+    for signs, commits in ((True, False), (False, True)):
+        usage = x509.KeyUsage(signs, commits, False, False, False, False, False, False, False)
+        holder = world.signer(world.stamps().between, extensions=(*world.STAMPING, (usage, True)))
+        assert verified(world.token(OVER, holder))
 
 
 @pytest.mark.parametrize("late", [True, False])
