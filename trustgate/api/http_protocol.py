@@ -2,8 +2,8 @@
 
 A piece of a body goes on as it was read, and the next one waits in the socket until it is asked for: nothing
 is copied together on the way. A refusal may name its reason in the status line (RFC 9112, section 4), which
-is all that containerd before 2.3.3 shows of a refused tag (measured). And the head of a request is bounded, in bytes
-and in time: uvicorn would keep whatever comes before the empty line, for as long as it comes.
+is all that containerd before 2.3.3 shows of a refused tag (measured). The head of a request is bounded, in
+bytes and in time: uvicorn would keep what comes before the empty line, for as long as it comes.
 """
 
 from __future__ import annotations
