@@ -168,6 +168,14 @@ def test_what_is_missing_and_how_to_fix_it() -> None:
     assert passed.message == f"{SLSA} attested by ci"
 
 
+def test_without_a_key_the_identity_attests() -> None:
+    files = scenes.tree(policy(attested("{attestor: gh}")), attestors=("ci",))
+    who = "issuer: https://token.example, identity: https://ci.example/release"
+    files["trust/attestors.yaml"] += f"  gh: {{type: keyless, {who}, trustRoot: public-good}}\n".encode()
+    result = only(judge(load(files, revision="r"), subject()))
+    assert result.fix.startswith("attest it with the identity that is trusted: cosign attest --type https:")
+
+
 def test_what_is_there_instead_is_told() -> None:
     other = only(judge(asking(), subject(attestations=saying(said("ci", kind=SPDX)))))
     assert other.message == f"no attestation of type {SLSA}; it has {SPDX}"
@@ -231,6 +239,7 @@ def test_a_verdict_ends_when_an_attestation_turns() -> None:
     assert until(", maxAge: 30d", signed_at=NOW - 31 * DAY) is None
     assert until("", valid_until=NOW + DAY) == NOW + DAY
     assert until("") is None
+    assert until("", signed_at=NOW - DAY) is None
     index = subject(
         digest=INDEX, role=Role.INDEX, attestations=saying(replace(said("bob"), valid_until=NOW + DAY))
     )
