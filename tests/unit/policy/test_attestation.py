@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests import sigstore_world
 from tests.unit.policy import scenes
 from tests.unit.policy.scenes import (
     CHILD,
@@ -171,8 +172,9 @@ def test_what_is_missing_and_how_to_fix_it() -> None:
 def test_without_a_key_the_identity_attests() -> None:
     files = scenes.tree(policy(attested("{attestor: gh}")), attestors=("ci",))
     who = "issuer: https://token.example, identity: https://ci.example/release"
-    files["trust/attestors.yaml"] += f"  gh: {{type: keyless, {who}, trustRoot: public-good}}\n".encode()
-    result = only(judge(load(files, revision="r"), subject()))
+    files["trust/attestors.yaml"] += f"  gh: {{type: keyless, {who}, trustRoot: own}}\n".encode()
+    policies = load(files, revision="r", known_roots={"own": sigstore_world.instance().trusted_root()})
+    result = only(judge(policies, subject()))
     assert result.fix.startswith("attest it with the identity that is trusted: cosign attest --type https:")
 
 
@@ -240,6 +242,7 @@ def test_a_verdict_ends_when_an_attestation_turns() -> None:
     assert until("", valid_until=NOW + DAY) == NOW + DAY
     assert until("") is None
     assert until("", signed_at=NOW - DAY) is None
+    assert until(", maxAge: 30d", signed_at=NOW - DAY, outcome=Outcome.BROKEN) is None
     index = subject(
         digest=INDEX, role=Role.INDEX, attestations=saying(replace(said("bob"), valid_until=NOW + DAY))
     )
