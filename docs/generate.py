@@ -116,7 +116,21 @@ def _block(text: str) -> list[str]:
     return ["```text", *(line.rstrip() for line in text.splitlines()), "```"]
 
 
-PAGES = {"cli.md": cli_page, "errors.md": errors_page}
+def verified_page() -> str:
+    """The page as it is written by hand, with the tables of verdicts that tests wrote."""
+    page = (HERE / "what-verified-means.md").read_text("utf-8")
+    head, begin, rest = page.partition("<!-- generated: stricter -->\n")
+    _, end, tail = rest.partition("<!-- end -->")
+    return f"{head}{begin}\n{_tables_of_verdicts()}\n{end}{tail}"
+
+
+def _tables_of_verdicts() -> str:
+    """Each golden file that names our differences from a client, one heading lower."""
+    files = sorted((HERE.parent / "tests").glob("**/golden/stricter*.md"), key=lambda path: path.name)
+    return "\n".join(f"##{path.read_text('utf-8').strip()}\n" for path in files)
+
+
+PAGES = {"cli.md": cli_page, "errors.md": errors_page, "what-verified-means.md": verified_page}
 
 
 def main() -> int:

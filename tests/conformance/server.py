@@ -83,11 +83,13 @@ def assemble(
     clock = SystemClock()
     store = open_store(data, clock)
     allowed = open_policies()
+    parts = open_evidence(Settings(data=data), clock, store)
     gate = Gate(
         gatherer=Gatherer(
             manifests=store.manifests,
             reports=store.reports,
-            signatures=open_evidence(Settings(data=data), clock, store).signatures,
+            signatures=parts.signatures,
+            attestations=parts.attestations,
         ),
         manifests=store.manifests,
         blobs=store.blobs,

@@ -401,8 +401,8 @@ def _head(trust: TrustWorld, repository: str, tag: str) -> Subject:
 
 
 def test_the_page_says_what_works(trust: TrustWorld, daemon: DockerDaemon, tmp_path: Path) -> None:
-    """``docs/docker-content-trust.md`` typed as it stands; its policy, with the id that it says to take."""
-    page = (ROOT / "docs" / "docker-content-trust.md").read_text("utf-8")
+    """``docs/how-to/docker-trust.md`` typed as it stands; its policy, with the id that it says to take."""
+    page = (ROOT / "docs" / "how-to" / "docker-trust.md").read_text("utf-8")
     name = f"{trust.host}/shop/web:1"
     (tmp_path / "hello").write_text("hello\n")
     with tarfile.open(tmp_path / "root.tar", "w") as archive:

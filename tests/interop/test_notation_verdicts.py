@@ -32,11 +32,11 @@ from tests.interop.notation_client import (
 from tests.interop.world import GOLDEN
 from tests.notation_world import COSE, JWS, Artifact, Issued, Parts
 from tests.unit.evidence.notation import test_envelopes as envelopes
-from trustgate.evidence.notation.judge import verify_notation
 from trustgate.evidence.notation.manifest import candidate_of
 from trustgate.evidence.notation.refusal import Refused
 from trustgate.evidence.notation.trust import NotationTrustInvalid
 from trustgate.evidence.notation.trust_policy import read_trust_policy, statement_trust
+from trustgate.evidence.notation.verification import verify_notation
 from trustgate.oci import media
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.remote.registry import RegistryClient

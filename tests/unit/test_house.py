@@ -30,20 +30,28 @@ HEAVY = (
     "cryptography",
 )
 ALLOWED_ROOTS = {
-    "YamlRefused",
+    "Broken",
+    "CborRefused",
     "ClientGone",
     "GlobInvalid",
-    "LayerProblem",
-    "ScannerError",
+    "HelmNotUnderstood",
+    "HelmRefused",
+    "IdentityInvalid",
     "JsonRefused",
+    "LayerProblem",
     "Malformed",
-    "NotUnderstood",
-    "UpdateRefused",
     "NotTrusted",
+    "NotUnderstood",
+    "NotationTrustInvalid",
     "PathRefused",
     "PatternRefused",
     "Refusal",
+    "Refused",
+    "ScannerError",
     "TimestampRefused",
+    "Untrusted",
+    "UpdateRefused",
+    "YamlRefused",
 }
 """Exceptions that never leave their room: each is caught where it is defined, or by its one caller."""
 

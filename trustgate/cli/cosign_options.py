@@ -44,19 +44,27 @@ _OPTIONS = (
     click.option(
         "--insecure-ignore-tlog",
         type=bool,
-        is_flag=False,
-        flag_value=True,
         default=None,
         help="Ask for no log. Keyless then needs a timestamp. Keys need a log only with --trusted-root.",
     ),
     click.option(
-        "--use-signed-timestamps", type=bool, is_flag=False, flag_value=True, default=False,
+        "--use-signed-timestamps", type=bool, default=False,
         help="Ask for a timestamp by an authority of the trusted root.",
     ),
-    click.option("--offline", type=bool, is_flag=False, flag_value=True, default=True, hidden=True),
+    click.option("--offline", type=bool, default=True, hidden=True),
     click.option("-a", "annotations", multiple=True, metavar="K=V", help="Must be signed along."),
     click.option("--at", metavar="TIME", help="Judge as of that moment (2027-01-31T12:00:00Z)."),
 )  # fmt: skip
+
+
+BOOLEANS: Final = frozenset({"--insecure-ignore-tlog", "--use-signed-timestamps", "--offline", *REFUSED})
+
+
+class CosignCommand(click.Command):
+    """Reads booleans as cosign's parser does: ``--flag`` or ``--flag=false``, never the word behind it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f"{one}=true" if one in BOOLEANS else one for one in args])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +133,7 @@ def _refused(name: str, why: str) -> Callable[[F], F]:
         if value not in (None, "false", "False"):
             raise click.UsageError(f"{name}: {why}")
 
-    return click.option(
-        name, is_flag=False, flag_value="true", hidden=True, callback=refuse, expose_value=False
-    )
+    return click.option(name, hidden=True, callback=refuse, expose_value=False)
 
 
 def cosign_options(command: F) -> F:

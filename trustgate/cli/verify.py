@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from trustgate.cli.cosign_options import CosignOptions, attestors_of, cosign_options
+from trustgate.cli.cosign_options import CosignCommand, CosignOptions, attestors_of, cosign_options
 from trustgate.cli.main import EXIT_CODES
 from trustgate.cli.options import output_option
 from trustgate.cli.output import note, question
@@ -15,7 +15,7 @@ from trustgate.cli.output import note, question
 _FILE = click.Path(path_type=Path)
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(cls=CosignCommand, epilog=EXIT_CODES)
 @click.argument("image")
 @cosign_options
 @click.option("--policy", "policy_source", metavar="SOURCE", help="Policies: a git repository, or dir:PATH.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trustgate.cli.cosign_options import CosignOptions, attestors_of, cosign_options
+from trustgate.cli.cosign_options import CosignCommand, CosignOptions, attestors_of, cosign_options
 from trustgate.cli.main import EXIT_CODES
 from trustgate.cli.options import output_option
 from trustgate.cli.output import NO, OK, UNKNOWN, emit_json, mark, note, printable, question
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trustgate.evidence.attestation import AttestationFact
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(cls=CosignCommand, epilog=EXIT_CODES)
 @click.argument("image")
 @cosign_options
 @click.option(

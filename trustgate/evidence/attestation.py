@@ -24,7 +24,7 @@ from trustgate.evidence.cosign_claim import (
     in_toto,
 )
 from trustgate.evidence.dsse import STATEMENT_V01, STATEMENT_V1, Envelope, Malformed, Statement, read_envelope
-from trustgate.evidence.model import Outcome, SignatureCandidate, SignatureKind, Signer
+from trustgate.evidence.model import Outcome, SignatureCandidate, SignatureKind, Signer, TimeEvidence
 from trustgate.evidence.printable import printable, shown
 from trustgate.evidence.sigstore.content import Content
 from trustgate.evidence.weighing import weigh
@@ -44,8 +44,8 @@ _STATEMENTS: Final = frozenset({STATEMENT_V01, STATEMENT_V1})
 class AttestationFact:
     """What one candidate says about the subject, and who signed that: kept for good and bad alike.
 
-    ``predicate_type`` and ``predicate`` are what is written, whoever wrote it: they count only when
-    ``outcome`` is verified, and only for those in ``signers``.
+    ``predicate_type``, ``statement`` and ``predicate`` are what is written, whoever wrote it: they count only
+    when ``outcome`` is verified, and only for those in ``signers``.
     """
 
     evidence: Digest
@@ -55,14 +55,28 @@ class AttestationFact:
     outcome: Outcome
     reason: str
     predicate_type: str = ""
+    statement: Digest | None = None
+    """The bytes that are signed: whoever wraps these anew gets another ``content``, and nothing new."""
     predicate: Json = field(default=None, repr=False, hash=False)
     signers: tuple[Signer, ...] = ()
     signed_at: datetime | None = None
     """The earliest time that a log or a timestamp authority proves."""
     logs: int = 0
     timestamps: int = 0
+    unproven: frozenset[TimeEvidence] = frozenset()
+    """What it carries and nobody verified, for want of a trusted root: it proves nothing."""
     valid_until: datetime | None = None
     """When time alone could turn the outcome; ``None`` for never."""
+
+    @property
+    def attestors(self) -> tuple[str, ...]:
+        """The names of its signers, each once."""
+        return tuple(dict.fromkeys(signer.attestor for signer in self.signers))
+
+    @property
+    def is_signature(self) -> bool:
+        """Whether it is a signature of cosign's, which has the same shape and attests nothing."""
+        return self.predicate_type == COSIGN_SIGN_PREDICATE
 
 
 def judge_attestations(
@@ -80,21 +94,26 @@ def judge_attestation(
     candidate: SignatureCandidate, *, subject: Digest, attestors: Sequence[Attestor], now: datetime
 ) -> AttestationFact:
     """What the candidate says about ``subject``, and by whom. Never raises: what is broken is an outcome."""
+    said = AttestationFact(candidate.evidence, candidate.layer.digest, Outcome.BROKEN, "")
     try:
         claim, statement = _claim(candidate, subject)
+        said = replace(said, predicate_type=_written_type(statement), statement=_digest_of(claim))
+        _check(statement, subject)
     except NotUnderstood as exc:
-        return _fact(candidate, Outcome.NOT_UNDERSTOOD, str(exc))
+        return replace(said, outcome=Outcome.NOT_UNDERSTOOD, reason=printable(str(exc)))
     except Malformed as exc:
-        return _fact(candidate, Outcome.BROKEN, str(exc))
+        return replace(said, reason=printable(str(exc)))
     weighed = weigh(claim, attestors, now)
     return replace(
-        _fact(candidate, weighed.outcome, weighed.reason),
-        predicate_type=statement.predicate_type,
+        said,
+        outcome=weighed.outcome,
+        reason=printable(weighed.reason),
         predicate=statement.predicate,
         signers=weighed.signers,
         signed_at=weighed.signed_at,
         logs=weighed.logs,
         timestamps=weighed.timestamps,
+        unproven=weighed.unproven,
         valid_until=next_turn(attestors, now, weighed.proof.valid_until),
     )
 
@@ -124,22 +143,29 @@ def _claim(candidate: SignatureCandidate, subject: Digest) -> tuple[Claim, State
     if candidate.kind is SignatureKind.COSIGN_BUNDLE:
         bundle, envelope = image_bundle(candidate, subject, MAX_ATTESTATION_BYTES)
         statement = in_toto(envelope, max_bytes=MAX_ATTESTATION_BYTES)
-        claim = claim_of(bundle, envelope, candidate.payload)
-    else:
-        envelope = _layer_envelope(candidate)
-        statement = in_toto(envelope, max_bytes=MAX_ATTESTATION_BYTES)
-        claim = _layer_claim(candidate, envelope)
-    _check(statement, subject)
-    return claim, statement
+        return claim_of(bundle, envelope, candidate.payload), statement
+    envelope = _layer_envelope(candidate)
+    statement = in_toto(envelope, max_bytes=MAX_ATTESTATION_BYTES)
+    return _layer_claim(candidate, envelope), statement
+
+
+def _written_type(statement: Statement) -> str:
+    """The predicate type as it stands there; empty when it is none."""
+    kind = statement.predicate_type
+    sound = len(kind) <= MAX_PREDICATE_TYPE_CHARACTERS and kind.isascii() and kind.isprintable()
+    return kind if sound else ""
+
+
+def _digest_of(claim: Claim) -> Digest | None:
+    return Digest.of(claim.content.payload) if claim.content.payload is not None else None
 
 
 def _check(statement: Statement, subject: Digest) -> None:
     if statement.type not in _STATEMENTS:
         raise NotUnderstood(f"statement type {shown(statement.type)} is not judged by this version")
-    kind = statement.predicate_type
-    if kind == COSIGN_SIGN_PREDICATE:
+    if statement.predicate_type == COSIGN_SIGN_PREDICATE:
         raise NotUnderstood("it is a signature, and attests nothing further")
-    if len(kind) > MAX_PREDICATE_TYPE_CHARACTERS or not (kind.isascii() and kind.isprintable()):
+    if not _written_type(statement):
         raise Malformed("the predicate type is not a printable URI")
     if not statement.names(subject):
         raise Malformed("the signed statement is not about this digest")
@@ -166,7 +192,3 @@ def _layer_claim(candidate: SignatureCandidate, envelope: Envelope) -> Claim:
         witnesses=annotated_witnesses(candidate.annotations, stamped=candidate.payload),
         certificate=annotated_certificate(candidate.annotations),
     )
-
-
-def _fact(candidate: SignatureCandidate, outcome: Outcome, reason: str) -> AttestationFact:
-    return AttestationFact(candidate.evidence, candidate.layer.digest, outcome, printable(reason))

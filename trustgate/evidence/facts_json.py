@@ -1,12 +1,13 @@
-"""Signature facts as JSON and back: how a judgement is kept from one pull to the next."""
+"""Facts about signatures and attestations as JSON and back: how judgements are kept."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final, TypedDict, cast
 
+from trustgate.evidence.attestation import AttestationFact
 from trustgate.evidence.model import (
     Outcome,
     Revocation,
@@ -20,6 +21,7 @@ from trustgate.oci.digest import Digest
 from trustgate.oci.strict_json import Json
 
 SCHEMA: Final = 1
+ATTESTATION_SCHEMA: Final = "attestation/1"
 
 
 def judgement_key(subject: Subject, evidence: Iterable[Digest], *, judges: str, trust: str) -> str:
@@ -44,21 +46,58 @@ def facts_from_json(document: dict[str, Any]) -> tuple[SignatureFact, ...]:
     return tuple(_from_json(item) for item in document["facts"])
 
 
-def _to_json(fact: SignatureFact) -> dict[str, Json]:
+def attestations_to_json(facts: Iterable[AttestationFact]) -> dict[str, Json]:
+    """The same for attestations, without what they say: predicates are not kept."""
+    return {"schema": ATTESTATION_SCHEMA, "facts": [_attestation_to_json(fact) for fact in facts]}
+
+
+def attestations_from_json(document: dict[str, Any]) -> tuple[AttestationFact, ...]:
+    """What ``attestations_to_json`` wrote. Else ``ValueError``, ``KeyError`` or ``TypeError``."""
+    if document["schema"] != ATTESTATION_SCHEMA:
+        raise ValueError(f"facts of schema {document['schema']!r}, expected {ATTESTATION_SCHEMA}")
+    return tuple(_attestation_from_json(item) for item in document["facts"])
+
+
+class _Common(TypedDict):
+    """What both kinds of facts have."""
+
+    evidence: Digest
+    outcome: Outcome
+    reason: str
+    signers: tuple[Signer, ...]
+    signed_at: datetime | None
+    logs: int
+    timestamps: int
+    unproven: frozenset[TimeEvidence]
+    valid_until: datetime | None
+
+
+def _common_to_json(fact: SignatureFact | AttestationFact) -> dict[str, Json]:
     return {
-        "kind": str(fact.kind),
         "evidence": str(fact.evidence),
         "outcome": str(fact.outcome),
         "reason": fact.reason,
         "signers": [[signer.attestor, signer.identity] for signer in fact.signers],
-        "signed_repository": fact.signed_repository,
         "signed_at": _moment(fact.signed_at),
         "logs": fact.logs,
         "timestamps": fact.timestamps,
-        "annotations": [[key, value] for key, value in fact.annotations],
         "unproven": cast("list[Json]", sorted(fact.unproven)),
-        "revocation": fact.revocation,
         "valid_until": _moment(fact.valid_until),
+    }
+
+
+def _common_from_json(item: dict[str, Any]) -> _Common:
+    signed_at, until = item["signed_at"], item["valid_until"]
+    return {
+        "evidence": Digest(item["evidence"]),
+        "outcome": Outcome(item["outcome"]),
+        "reason": str(item["reason"]),
+        "signers": tuple(Signer(str(name), str(identity)) for name, identity in item["signers"]),
+        "signed_at": datetime.fromisoformat(signed_at) if signed_at else None,
+        "logs": int(item["logs"]),
+        "timestamps": int(item["timestamps"]),
+        "unproven": frozenset(cast("list[TimeEvidence]", item["unproven"])),
+        "valid_until": datetime.fromisoformat(until) if until else None,
     }
 
 
@@ -66,20 +105,39 @@ def _moment(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 
 
+def _to_json(fact: SignatureFact) -> dict[str, Json]:
+    return {
+        **_common_to_json(fact),
+        "kind": str(fact.kind),
+        "signed_repository": fact.signed_repository,
+        "annotations": [[key, value] for key, value in fact.annotations],
+        "revocation": fact.revocation,
+    }
+
+
 def _from_json(item: dict[str, Any]) -> SignatureFact:
-    signed_at, until = item["signed_at"], item["valid_until"]
     return SignatureFact(
+        **_common_from_json(item),
         kind=SignatureKind(item["kind"]),
-        evidence=Digest(item["evidence"]),
-        outcome=Outcome(item["outcome"]),
-        reason=str(item["reason"]),
-        signers=tuple(Signer(str(name), str(identity)) for name, identity in item["signers"]),
         signed_repository=str(item["signed_repository"]),
-        signed_at=datetime.fromisoformat(signed_at) if signed_at else None,
-        logs=int(item["logs"]),
-        timestamps=int(item["timestamps"]),
         annotations=tuple((str(key), str(value)) for key, value in item["annotations"]),
-        unproven=frozenset(cast("list[TimeEvidence]", item["unproven"])),
         revocation=cast("Revocation", str(item["revocation"])),
-        valid_until=datetime.fromisoformat(until) if until else None,
+    )
+
+
+def _attestation_to_json(fact: AttestationFact) -> dict[str, Json]:
+    return {
+        **_common_to_json(fact),
+        "content": str(fact.content),
+        "predicate_type": fact.predicate_type,
+        "statement": str(fact.statement) if fact.statement else None,
+    }
+
+
+def _attestation_from_json(item: dict[str, Any]) -> AttestationFact:
+    return AttestationFact(
+        **_common_from_json(item),
+        content=Digest(item["content"]),
+        predicate_type=str(item["predicate_type"]),
+        statement=Digest(item["statement"]) if item["statement"] else None,
     )

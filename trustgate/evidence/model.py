@@ -54,6 +54,7 @@ class Role(StrEnum):
     IMAGE = "image"
     INDEX = "index"
     SIGNATURE = "signature"
+    """Or an attestation: a signed document beside an image, with nothing in it to run."""
     ARTIFACT = "artifact"
 
 

@@ -1,42 +1,63 @@
-"""Evidence as a decision record shows it: a row for each signature candidate and each scan report."""
+"""Evidence as a decision record shows it: a row for each signature, each attestation and each scan report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
+from trustgate.evidence.attestation import AttestationFact
 from trustgate.evidence.model import Absent, Known, Role, SignatureFact, Unreachable
 from trustgate.flows.gather import NOT_ASKED
-from trustgate.policy.model import Evidence, Partly, SubjectEvidence
+from trustgate.policy.model import Evidence, F, Facts, Partly, SubjectEvidence
 
 
 def rows(evidence: Evidence) -> tuple[Mapping[str, str], ...]:
     """Rows for the subject, then its children, then the indexes that contain it."""
     subjects = (evidence.subject, *evidence.subject.children, *evidence.parents)
-    return tuple(row for subject in subjects for row in (*_signature_rows(subject), *_scan_rows(subject)))
+    return tuple(row for subject in subjects for row in _rows(subject))
 
 
-def _signature_rows(subject: SubjectEvidence) -> Iterable[Mapping[str, str]]:
-    match subject.signatures:
+def _rows(subject: SubjectEvidence) -> Iterable[Mapping[str, str]]:
+    yield from _fact_rows("signature", subject, subject.signatures, partial(_signature_row, subject))
+    yield from _fact_rows("attestation", subject, subject.attestations, partial(_attestation_row, subject))
+    yield from _scan_rows(subject)
+
+
+def _fact_rows(
+    kind: str, subject: SubjectEvidence, found: Facts[F], row: Callable[[F], Mapping[str, str]]
+) -> Iterable[Mapping[str, str]]:
+    match found:
         case Known(facts):
-            yield from map(partial(_fact_row, subject), facts)
+            yield from map(row, facts)
         case Partly(facts, why):
-            yield from map(partial(_fact_row, subject), facts)
-            yield _plain_row("signature", subject, "unreachable", why)
+            yield from map(row, facts)
+            yield _plain_row(kind, subject, "unreachable", why)
         case Absent(why):
-            yield _plain_row("signature", subject, "absent", why)
+            yield _plain_row(kind, subject, "absent", why)
         case Unreachable(why):
-            if subject.signatures is not NOT_ASKED:
-                yield _plain_row("signature", subject, "unreachable", why)
+            if found is not NOT_ASKED:
+                yield _plain_row(kind, subject, "unreachable", why)
 
 
-def _fact_row(subject: SubjectEvidence, fact: SignatureFact) -> Mapping[str, str]:
+def _signature_row(subject: SubjectEvidence, fact: SignatureFact) -> Mapping[str, str]:
     return {
         "kind": str(fact.kind),
         "subject": str(subject.digest),
         "digest": str(fact.evidence),
         "outcome": str(fact.outcome),
         "reason": fact.reason,
+        "attestors": ", ".join(fact.attestors),
+    }
+
+
+def _attestation_row(subject: SubjectEvidence, fact: AttestationFact) -> Mapping[str, str]:
+    reason = f"{fact.predicate_type}: {fact.reason}" if fact.predicate_type else fact.reason
+    return {
+        "kind": "attestation",
+        "subject": str(subject.digest),
+        "digest": str(fact.evidence),
+        "outcome": str(fact.outcome),
+        "reason": reason,
         "attestors": ", ".join(fact.attestors),
     }
 

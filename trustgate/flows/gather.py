@@ -8,12 +8,14 @@ from datetime import datetime
 from trustgate.errors import StorageUnavailable
 from trustgate.evidence.model import Absent, Known, Role, Subject, Unreachable
 from trustgate.evidence.scan_report import ScanReport
+from trustgate.flows.attestations import Allowance, AttestationReader
 from trustgate.flows.signatures import SignatureReader
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.model import (
     Action,
+    Attestations,
     Evidence,
     Need,
     Request,
@@ -32,16 +34,26 @@ MAX_DEPTH = 4
 """Levels of indexes, upwards and downwards."""
 
 
+_OF_PARENTS = frozenset({Need.SIGNATURES, Need.ATTESTATIONS})
+"""What an index may carry for all that it contains."""
 NOT_ASKED = Unreachable("no rule asks for it")
 
 
 class Gatherer:
     """Evidence for one request. What can't be read becomes ``Unreachable``, never an exception."""
 
-    def __init__(self, *, manifests: Manifests, reports: Reports, signatures: SignatureReader) -> None:
+    def __init__(
+        self,
+        *,
+        manifests: Manifests,
+        reports: Reports,
+        signatures: SignatureReader,
+        attestations: AttestationReader,
+    ) -> None:
         self._manifests = manifests
         self._reports = reports
         self.signatures = signatures
+        self.attestations = attestations
 
     def evidence(
         self,
@@ -55,7 +67,7 @@ class Gatherer:
         """Everything that ``needs`` names, for the digest of ``request``."""
         look = _Look(self, request.repository, needs, policies, now)
         subject = look.subject(request.digest, role, platform="", depth=0, tag=request.tag)
-        parents = look.parents(request.digest) if Need.SIGNATURES in needs else ()
+        parents = look.parents(request.digest) if needs & _OF_PARENTS else ()
         tag = self._tag_state(request) if Need.TAG in needs else NOT_ASKED
         return Evidence(subject=subject, parents=parents, tag=tag)
 
@@ -111,6 +123,7 @@ class _Look:
         self._policies = policies
         self._now = now
         self._budget = MAX_CHILDREN
+        self._allowance = Allowance()
 
     def subject(
         self, digest: Digest, role: Role, *, platform: str, depth: int, tag: Tag | None = None
@@ -126,6 +139,7 @@ class _Look:
             children=children,
             complete=complete,
             platform=platform,
+            attestations=self._attestations(digest),
         )
 
     def _stored(self, digest: Digest) -> StoredManifest | None:
@@ -175,6 +189,7 @@ class _Look:
             media_type=parent.media_type,
             signatures=self._signatures(parent.digest, parent, None),
             scan=Absent("an index is judged by its children"),
+            attestations=self._attestations(parent.digest),
         )
 
     def _signatures(self, digest: Digest, stored: StoredManifest | None, tag: Tag | None) -> Signatures:
@@ -183,6 +198,13 @@ class _Look:
         subject = Subject(digest, stored.media_type if stored else "", len(stored.raw) if stored else 0)
         return self._gatherer.signatures.signatures(
             self._repository, subject, stored, tag, self._policies, self._now
+        )
+
+    def _attestations(self, digest: Digest) -> Attestations:
+        if Need.ATTESTATIONS not in self._needs:
+            return NOT_ASKED
+        return self._gatherer.attestations.attestations(
+            self._repository, digest, self._policies, self._now, self._allowance
         )
 
     def _scan(self, digest: Digest, role: Role) -> Scan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from trustgate.evidence.model import SignatureFact
 from trustgate.ports import Blobs, BlobStore, Clock, Judgements, Uploads
 
 IDLE_UPLOAD: Final = timedelta(hours=24)
@@ -20,7 +21,7 @@ class Keeping:
         uploads: Uploads,
         blobs: Blobs,
         blob_store: BlobStore,
-        judgements: Judgements,
+        judgements: Judgements[SignatureFact],
         clock: Clock,
     ) -> None:
         self._uploads = uploads

@@ -24,8 +24,8 @@ from trustgate.errors import (
     SizeInvalid,
     Unauthorized,
 )
-from trustgate.evidence.model import MAX_BUNDLE_BYTES, Role
-from trustgate.evidence.shape import role_of, signature_blobs
+from trustgate.evidence.model import Role
+from trustgate.evidence.shape import role_blobs, role_of
 from trustgate.flows.access import Actor, permissions_on
 from trustgate.flows.admit import Admission, Gate
 from trustgate.oci.digest import Digest
@@ -340,14 +340,14 @@ class PushFlow:
         )
 
     def _signature_contents(self, repository: RepositoryName, manifest: Manifest) -> Mapping[Digest, bytes]:
-        """The few small blobs that tell a signature; one that is missing or larger makes it none."""
+        """The few blobs that tell a signature; one that is missing, or larger than said, makes it none."""
         contents: dict[Digest, bytes] = {}
-        for descriptor in signature_blobs(manifest):
+        for descriptor in role_blobs(manifest):
             blob = self._blobs.find(repository, descriptor.digest)
             if blob is None:
                 continue
             try:
-                contents[descriptor.digest] = self._blob_store.read(blob.key, max_bytes=MAX_BUNDLE_BYTES)
+                contents[descriptor.digest] = self._blob_store.read(blob.key, max_bytes=descriptor.size)
             except (SizeInvalid, BlobUnknown):
                 continue
         return contents

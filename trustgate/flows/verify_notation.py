@@ -10,7 +10,6 @@ from typing import Final
 from trustgate.errors import DigestInvalid, InvalidInput, ManifestInvalid, NotFound
 from trustgate.evidence.model import MAX_SIGNATURE_CANDIDATES, Outcome, Subject
 from trustgate.evidence.notation.envelope import MAX_ENVELOPE_BYTES
-from trustgate.evidence.notation.judge import questions_under, verify_notation
 from trustgate.evidence.notation.manifest import NotationCandidate, candidate_of, envelope_blobs
 from trustgate.evidence.notation.refusal import Refused
 from trustgate.evidence.notation.revocation import Answers
@@ -21,6 +20,7 @@ from trustgate.evidence.notation.trust_policy import (
     is_scope,
     statement_trust,
 )
+from trustgate.evidence.notation.verification import questions_under, verify_notation
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import Tag

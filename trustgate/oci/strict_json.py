@@ -14,7 +14,8 @@ _INTEGER_DIGITS = 20  # 2**64 has 20 digits; longer ones only cost time
 MAX_DEPTH = 64
 """Nesting levels; real manifests and bundles stay under 12."""
 
-_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+"""Possessive, and a string without end goes to the end: else each quote in it would begin a new search."""
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 

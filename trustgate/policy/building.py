@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from trustgate.evidence.attestor import Attestor
+from trustgate.evidence.keys import KeyTrust
 from trustgate.evidence.scan_report import Severity
+from trustgate.evidence.sigstore.trust import KeylessTrust
 from trustgate.policy import schema
 from trustgate.policy.attestors import NAME, NAME_HELP
+from trustgate.policy.checks.requirements import attestors_of
 from trustgate.policy.problems import Code, did_you_mean
 from trustgate.policy.rules import (
     AllOf,
     AnyOf,
     AtLeast,
+    Attestation,
     Check,
     Conditions,
     ContentTrust,
@@ -30,7 +34,7 @@ from trustgate.policy.scopes import Site, build_scope
 
 RESERVED: Final = frozenset({"root", "registry"})
 """``root/no-match`` and ``registry/blob-fence`` are rules of the house."""
-_KINDS: Final = ("contentTrust", "severity", "immutability")
+_KINDS: Final = ("contentTrust", "attestation", "severity", "immutability")
 
 
 def build_policy(
@@ -88,12 +92,13 @@ def _check_speaks(check: Check, scope: Scope, site: Site) -> None:
         words = ", ".join(sorted(check.speaks_on))
         site.complain(
             Code.DECIDES_NOTHING,
-            f"a {check.kind} rule speaks on {words}, and scope.actions names none of these",
+            f"{check.kind} rules speak on {words}, and scope.actions names none of these",
         )
 
 
 def _check(rule: schema.Rule, site: Site, attestors: Mapping[str, Attestor]) -> Check | None:
-    given = [kind for kind in (rule.content_trust, rule.severity, rule.immutability) if kind is not None]
+    kinds = (rule.content_trust, rule.attestation, rule.severity, rule.immutability)
+    given = [kind for kind in kinds if kind is not None]
     if len(given) != 1:
         what = "names no check" if not given else "names more than one check"
         site.complain(Code.DECIDES_NOTHING, f"the rule {what}: expected one of {', '.join(_KINDS)}")
@@ -101,6 +106,8 @@ def _check(rule: schema.Rule, site: Site, attestors: Mapping[str, Attestor]) -> 
     match given[0]:
         case schema.ContentTrust() as trust:
             return _content_trust(trust, site.at("contentTrust"), attestors)
+        case schema.Attestation() as attestation:
+            return _attestation(attestation, site.at("attestation"), attestors)
         case schema.Severity() as severity:
             return _severity(severity, site.at("severity"))
         case schema.Immutability() as immutability:
@@ -130,6 +137,7 @@ def _content_trust(
         subject=trust.subject,
         inherits=children == "inherit",
         each=children == "each",
+        same_repository=trust.reference == "same-repository",
         conditions=Conditions(
             max_age=trust.signature_max_age,
             log=trust.transparency_log,
@@ -192,6 +200,34 @@ def _signer(name: str, site: Site, attestors: Mapping[str, Attestor]) -> Attesto
         guess = did_you_mean(name, attestors)
         site.complain(Code.UNKNOWN_ATTESTOR, f'no attestor "{name[:60]}" in any TrustStore{guess}')
     return attestors.get(name)
+
+
+# --- attestation ---------------------------------------------------------------------------------
+
+
+def _attestation(
+    node: schema.Attestation, site: Site, attestors: Mapping[str, Attestor]
+) -> Attestation | None:
+    by = _requirement(node.by, site.at("by"), attestors)
+    if by is None:
+        return None
+    mute = [one.name for one in attestors_of(by) if not isinstance(one.trust, KeyTrust | KeylessTrust)]
+    if mute:
+        message = f'attestor "{mute[0]}" can attest nothing: attestations are signed by cosign-key or keyless'
+        site.at("by").complain(Code.DECIDES_NOTHING, message)
+    return Attestation(
+        predicate_types=tuple(dict.fromkeys(node.predicate_type)),
+        by=by,
+        at_least=node.at_least,
+        inherits=node.children == "inherit",
+        each=node.children == "each",
+        conditions=Conditions(
+            max_age=node.max_age,
+            max_age_key="maxAge",
+            log=node.transparency_log,
+            timestamp=node.timestamp == "always",
+        ),
+    )
 
 
 # --- severity, immutability ----------------------------------------------------------------------

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Final
 
 from trustgate.policy.checks.answer import Answer
-from trustgate.policy.checks.conditions import fact_turns, turns
+from trustgate.policy.checks.attestation import check_attestation
+from trustgate.policy.checks.conditions import ages, attestations_in, signatures_in, turns
 from trustgate.policy.checks.content_trust import check_content_trust
 from trustgate.policy.checks.immutability import check_immutability
+from trustgate.policy.checks.requirements import windows
 from trustgate.policy.checks.severity import check_severity
 from trustgate.policy.escape import printable
 from trustgate.policy.model import (
@@ -24,16 +26,13 @@ from trustgate.policy.model import (
 )
 from trustgate.policy.policy_set import PolicySet
 from trustgate.policy.rules import (
-    AllOf,
-    AnyOf,
-    AtLeast,
+    Attestation,
+    Check,
     ContentTrust,
     Exemption,
     Immutability,
-    Requirement,
     Rule,
     SeverityLimit,
-    SignedBy,
     milder,
 )
 
@@ -86,6 +85,8 @@ def _ask(rule: Rule, request: Request, evidence: Evidence, now: datetime) -> Ans
     match rule.check:
         case ContentTrust() as check:
             return check_content_trust(check, request, evidence, now)
+        case Attestation() as check:
+            return check_attestation(check, request, evidence, now)
         case SeverityLimit() as check:
             return check_severity(check, request, evidence)
         case Immutability() as check:
@@ -154,29 +155,19 @@ def _clean(violation: Violation) -> Violation:
 
 
 def _valid_until(rules: Iterable[Rule], evidence: Evidence, now: datetime) -> datetime | None:
-    """The next moment at which an attestor, or a signature, begins or ceases to count."""
-    moments = {
-        moment
-        for rule in rules
-        if isinstance(rule.check, ContentTrust)
-        for moment in (*_turns(rule.check.require), *turns(rule.check.conditions, evidence))
-    }
-    return min((moment for moment in (*moments, *fact_turns(evidence)) if moment > now), default=None)
+    """The next moment at which an attestor, a signature or an attestation begins or ceases to count."""
+    moments = [moment for rule in rules for moment in _moments(rule.check, evidence)]
+    moments += [*turns(signatures_in(evidence)), *turns(attestations_in(evidence))]
+    return min((moment for moment in moments if moment > now), default=None)
 
 
-def _turns(require: Requirement) -> Iterator[datetime]:
-    match require:
-        case SignedBy(attestor):
-            yield from _limits(attestor.not_before, attestor.not_after)
-        case AnyOf(items) | AllOf(items):
-            for item in items:
-                yield from _turns(item)
-        case AtLeast(_, attestors):
-            for one in attestors:
-                yield from _limits(one.not_before, one.not_after)
-        case _ as never:
-            assert_never(never)
-
-
-def _limits(*moments: datetime | None) -> Iterator[datetime]:
-    yield from (moment for moment in moments if moment is not None)
+def _moments(check: Check, evidence: Evidence) -> Iterator[datetime]:
+    match check:
+        case ContentTrust():
+            yield from windows(check.require)
+            yield from ages(check.conditions, signatures_in(evidence))
+        case Attestation():
+            yield from windows(check.by)
+            yield from ages(check.conditions, attestations_in(evidence))
+        case SeverityLimit() | Immutability():
+            return

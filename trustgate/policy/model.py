@@ -6,9 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from trustgate.evidence.model import Absent, Known, Role, SignatureFact, Unreachable
+from trustgate.evidence.attestation import AttestationFact
+from trustgate.evidence.model import (
+    Absent,
+    Known,
+    Outcome,
+    Role,
+    SignatureFact,
+    Signer,
+    TimeEvidence,
+    Unreachable,
+)
 from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
@@ -47,20 +57,56 @@ class Request:
     tag: Tag | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Partly:
-    """Facts about some of the signatures; others could not be read or judged, and ``why``."""
+class Fact(Protocol):
+    """What a judge found in one signature or attestation: what rules count has these."""
 
-    facts: tuple[SignatureFact, ...]
+    @property
+    def outcome(self) -> Outcome: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def signers(self) -> tuple[Signer, ...]: ...
+
+    @property
+    def attestors(self) -> tuple[str, ...]: ...
+
+    @property
+    def signed_at(self) -> datetime | None: ...
+
+    @property
+    def logs(self) -> int: ...
+
+    @property
+    def timestamps(self) -> int: ...
+
+    @property
+    def unproven(self) -> frozenset[TimeEvidence]: ...
+
+    @property
+    def valid_until(self) -> datetime | None: ...
+
+
+F = TypeVar("F", bound=Fact)
+
+
+@dataclass(frozen=True, slots=True)
+class Partly(Generic[F]):
+    """Facts about some of them; others could not be read or judged, and ``why``."""
+
+    facts: tuple[F, ...]
     why: str
 
 
-Signatures: TypeAlias = Known[tuple[SignatureFact, ...]] | Partly | Absent | Unreachable
+Facts: TypeAlias = Known[tuple[F, ...]] | Partly[F] | Absent | Unreachable
+Signatures: TypeAlias = Facts[SignatureFact]
+Attestations: TypeAlias = Facts[AttestationFact]
 
 
-def facts_of(signatures: Signatures) -> tuple[SignatureFact, ...]:
+def facts_of(found: Facts[F]) -> tuple[F, ...]:
     """All that is known, whole or not."""
-    match signatures:
+    match found:
         case Known(facts) | Partly(facts, _):
             return facts
         case Absent() | Unreachable():
@@ -68,6 +114,7 @@ def facts_of(signatures: Signatures) -> tuple[SignatureFact, ...]:
 
 
 Scan: TypeAlias = Known[ScanReport] | Absent | Unreachable
+_NOT_GATHERED = Unreachable("not gathered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +130,7 @@ class SubjectEvidence:
     children: tuple[SubjectEvidence, ...] = ()
     complete: bool = True
     platform: str = ""
+    attestations: Attestations = _NOT_GATHERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +141,6 @@ class TagState:
     current: Digest | None
     tags_of_digest: tuple[Tag, ...] = ()
     tags_of_parents: tuple[Tag, ...] = ()
-
-
-_NOT_GATHERED = Unreachable("not gathered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +157,7 @@ class Need(StrEnum):
     """Kinds of evidence that the matching rules ask for: a flow gathers these and no others."""
 
     SIGNATURES = "signatures"
+    ATTESTATIONS = "attestations"
     SCAN = "scan"
     TAG = "tag"
 
@@ -148,7 +194,7 @@ class RuleResult:
 
     rule: str
     kind: str
-    """``contentTrust``, ``severity`` or ``immutability``; ``default`` for the root's noMatch."""
+    """``contentTrust``, ``attestation`` …; ``default`` for the root's noMatch."""
     file: str
     line: int
     mode: Mode

@@ -36,6 +36,10 @@ class PolicySet:
         rules = self.rules_for(request)
         return frozenset(rule.check.need for rule in rules if self.exemption(request, rule.id) is None)
 
+    def asks_for(self, need: Need) -> bool:
+        """Whether some rule reads that kind of evidence."""
+        return any(rule.check.need is need and rule.mode != "off" for rule in self.rules)
+
     def gates_pulls_of(self, repository: RepositoryName) -> bool:
         """Whether any pull from ``repository``, or mount out of it, could be refused."""
         return self.no_match.pull == "deny" or any(

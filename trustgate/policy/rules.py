@@ -102,13 +102,17 @@ Requirement: TypeAlias = SignedBy | AnyOf | AllOf | AtLeast
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a signature needs beside its signer to count; the plain value asks for nothing more."""
+    """What a signature or attestation needs beside its signer to count; the plain value asks nothing more."""
 
     max_age: timedelta | None = None
-    """Since its proven time: a signature whose time nothing proves is too old."""
+    """Since its proven time: one whose time nothing proves is too old."""
+    max_age_key: Literal["signatureMaxAge", "maxAge"] = "signatureMaxAge"
+    """How the policy calls it."""
     log: Literal["required", "ifPresent", "ignore"] = "ignore"
     timestamp: bool = False
     revocation: bool = False
+    repository: RepositoryName | None = None
+    """What the signer must have said that it signs, so that a signature is good in one place only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +123,33 @@ class ContentTrust:
     subject: Literal["index", "manifest", "index-or-manifest"]
     inherits: bool
     each: bool
+    same_repository: bool = False
+    """Whether a signature counts only where the signer said that the image is."""
     conditions: Conditions = Conditions()
 
     kind: Literal["contentTrust"] = field(default="contentTrust", init=False)
     need: Need = field(default=Need.SIGNATURES, init=False)
+    speaks_on: frozenset[ActionWord] = field(
+        default=frozenset({"pull", "push", "tag", "mount"}), init=False, repr=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """Attestations of one of these types, by whom ``by`` says: both have to hold for the same one.
+
+    ``at_least`` counts statements that differ. ``inherits`` and ``each`` as in ``ContentTrust``.
+    """
+
+    predicate_types: tuple[str, ...]
+    by: Requirement
+    at_least: int
+    inherits: bool
+    each: bool
+    conditions: Conditions = Conditions(max_age_key="maxAge")
+
+    kind: Literal["attestation"] = field(default="attestation", init=False)
+    need: Need = field(default=Need.ATTESTATIONS, init=False)
     speaks_on: frozenset[ActionWord] = field(
         default=frozenset({"pull", "push", "tag", "mount"}), init=False, repr=False
     )
@@ -170,7 +197,7 @@ class Immutability:
     )
 
 
-Check: TypeAlias = ContentTrust | SeverityLimit | Immutability
+Check: TypeAlias = ContentTrust | Attestation | SeverityLimit | Immutability
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from trustgate.policy.predicate_types import why_refused
 from trustgate.policy.yaml_nodes import Scalar
 
 API_VERSION: Final = "trustgate.dev/v1"
@@ -111,12 +112,37 @@ def word(*known: str, later: tuple[str, ...] = ()) -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def _predicate_type(value: object) -> str:
+    text = _text(value)
+    why = why_refused(text)
+    if why:
+        raise wrong(why)
+    return text
+
+
+def _one_or_more(value: object) -> object:
+    """A single text is short for a list of one."""
+    return [value] if isinstance(value, Scalar) else value
+
+
 Text: TypeAlias = Annotated[str, BeforeValidator(_text)]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Count: TypeAlias = Annotated[int, BeforeValidator(_count), Field(ge=1)]
 Span: TypeAlias = Annotated[timedelta, BeforeValidator(_span)]
 Moment: TypeAlias = Annotated[datetime, BeforeValidator(_moment)]
 Texts: TypeAlias = Annotated[list[Text], Field(min_length=1, max_length=MAX_LIST)]
+PredicateTypes: TypeAlias = Annotated[
+    list[Annotated[str, BeforeValidator(_predicate_type)]],
+    BeforeValidator(_one_or_more),
+    Field(min_length=1, max_length=MAX_LIST),
+]
+Children: TypeAlias = Annotated[Literal["inherit", "each"], word("inherit", "each")]
+TransparencyLog: TypeAlias = Annotated[
+    Literal["required", "ifPresent", "ignore"], word("required", "ifPresent", "ignore")
+]
+Timestamp: TypeAlias = Annotated[
+    Literal["always", "ifCertExpired"], word("always", "ifCertExpired", later=("ignore",))
+]
 Answer: TypeAlias = Annotated[Literal["deny", "warn", "allow"], word("deny", "warn", "allow")]
 YesNo: TypeAlias = Annotated[Literal["deny", "allow"], word("deny", "allow")]
 OnError: TypeAlias = Annotated[Literal["deny", "allow"], word("deny", "allow", later=("stale",))]
@@ -197,16 +223,25 @@ class ContentTrust(Strict):
     subject: Annotated[
         Literal["index", "manifest", "index-or-manifest"], word("index", "manifest", "index-or-manifest")
     ] = "index-or-manifest"
-    children: Annotated[Literal["inherit", "each"], word("inherit", "each")] | None = None
+    children: Children | None = None
     signature_max_age: Span | None = None
-    transparency_log: Annotated[
-        Literal["required", "ifPresent", "ignore"], word("required", "ifPresent", "ignore")
-    ] = "ignore"
-    timestamp: Annotated[
-        Literal["always", "ifCertExpired"], word("always", "ifCertExpired", later=("ignore",))
-    ] = "ifCertExpired"
+    transparency_log: TransparencyLog = "ignore"
+    timestamp: Timestamp = "ifCertExpired"
+    reference: Annotated[Literal["any", "same-repository"], word("any", "same-repository")] = "any"
     revocation: Annotated[Literal["enforce"] | None, word("enforce", later=("log", "skip"))] = None
     parts = {"require": Requirement}
+
+
+class Attestation(Strict):
+    predicate_type: PredicateTypes
+    by: Requirement
+    at_least: Count = 1
+    children: Children = "inherit"
+    max_age: Span | None = None
+    transparency_log: TransparencyLog = "ignore"
+    timestamp: Timestamp = "ifCertExpired"
+    later = frozenset({"cel", "each", "denyWhen", "message"})
+    parts = {"by": Requirement}
 
 
 class Threshold(Strict):
@@ -258,12 +293,16 @@ class Rule(Strict):
     id: Text
     mode: PolicyMode | None = None
     content_trust: ContentTrust | None = None
+    attestation: Attestation | None = None
     severity: Severity | None = None
     immutability: Immutability | None = None
-    later = frozenset(
-        {"cel", "attestation", "push", "retention", "message", "enforceAfter", "onError", "params"}
-    )
-    parts = {"contentTrust": ContentTrust, "severity": Severity, "immutability": Immutability}
+    later = frozenset({"cel", "push", "retention", "message", "enforceAfter", "onError", "params"})
+    parts = {
+        "contentTrust": ContentTrust,
+        "attestation": Attestation,
+        "severity": Severity,
+        "immutability": Immutability,
+    }
 
 
 class PolicyDocument(Strict):

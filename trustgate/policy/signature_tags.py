@@ -37,9 +37,16 @@ def why_not(tag: str, *, current: Manifest | None, new: Manifest, role: Role) ->
 
 
 def _is_attached(tag: str, new: Manifest, role: Role) -> bool:
+    """By content for signatures; of attestations the envelopes are enough, whatever their number and size."""
     if tag.endswith(".sig"):
-        return role is Role.SIGNATURE and new.subject is None
-    return bool(new.layers) and all(layer.media_type == media.DSSE_ENVELOPE for layer in new.layers)
+        return (
+            role is Role.SIGNATURE and new.subject is None and _all_layers(new, media.COSIGN_SIMPLE_SIGNING)
+        )
+    return _all_layers(new, media.DSSE_ENVELOPE)
+
+
+def _all_layers(new: Manifest, media_type: str) -> bool:
+    return bool(new.layers) and all(layer.media_type == media_type for layer in new.layers)
 
 
 def _entries(manifest: Manifest) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from trustgate.evidence.model import Role, SignatureFact
+from trustgate.evidence.model import Role
 from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
+from trustgate.policy.model import F
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -263,21 +264,21 @@ class Reports(Protocol):
         ...
 
 
-class Judgements(Protocol):
-    """What judges found in the signatures of a digest, so that a pull only evaluates it.
+class Judgements(Protocol[F]):
+    """What judges found in the signatures or attestations of a digest, so that a pull only evaluates it.
 
     A memory and no authority: losing all of it costs time. The key names everything that a judgement rests
     on but the time, so nothing has to be invalidated.
     """
 
-    def find(self, key: str, *, now: datetime) -> tuple[SignatureFact, ...] | None:
+    def find(self, key: str, *, now: datetime) -> tuple[F, ...] | None:
         """The facts, unless one of them could have turned by ``now`` or was found after it."""
         ...
 
-    def save(self, key: str, facts: tuple[SignatureFact, ...], *, now: datetime) -> None: ...
+    def save(self, key: str, facts: tuple[F, ...], *, now: datetime) -> None: ...
 
     def forget_old(self, *, now: datetime) -> int:
-        """Drop what time has ended. Returns how many."""
+        """Drop what time has ended, of whatever kind. Returns how many."""
         ...
 
 

@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trustgate.errors import StorageUnavailable
+from trustgate.evidence.attestation import AttestationFact
+from trustgate.evidence.facts_json import (
+    attestations_from_json,
+    attestations_to_json,
+    facts_from_json,
+    facts_to_json,
+)
+from trustgate.evidence.model import SignatureFact
 from trustgate.ports import Clock
 from trustgate.store.accounts import SqlAccounts, SqlProjects, SqlSigningKeys
 from trustgate.store.blobs import SqlBlobs
@@ -38,7 +46,8 @@ class Store:
     blobs: SqlBlobs
     uploads: SqlUploads
     reports: SqlReports
-    judgements: SqlJudgements
+    judgements: SqlJudgements[SignatureFact]
+    attestations: SqlJudgements[AttestationFact]
     jobs: SqlJobs
     decisions: SqlDecisions
     policy_history: SqlPolicyHistory
@@ -88,7 +97,8 @@ def open_store(directory: Path, clock: Clock) -> Store:
         blobs=SqlBlobs(database, freshness, clock),
         uploads=SqlUploads(database, freshness, clock),
         reports=SqlReports(database, freshness, clock),
-        judgements=SqlJudgements(database),
+        judgements=SqlJudgements(database, write=facts_to_json, read=facts_from_json),
+        attestations=SqlJudgements(database, write=attestations_to_json, read=attestations_from_json),
         jobs=SqlJobs(database),
         decisions=SqlDecisions(database),
         policy_history=SqlPolicyHistory(database, freshness),

@@ -1,14 +1,20 @@
-"""Who reads signatures: the store's, those inside charts, those of tags, and what authorities say of them."""
+"""Who reads evidence: signatures and attestations in the store, inside charts, of tags; and what authorities
+say of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from trustgate.flows.attestations import AttestationReader
 from trustgate.flows.chart_evidence import ChartEvidence
 from trustgate.flows.notary import TrustFlow
 from trustgate.flows.notary_evidence import NotaryEvidence
 from trustgate.flows.signatures import SignatureReader
+from trustgate.oci.manifest import Manifest
+from trustgate.oci.names import RepositoryName, Tag
+from trustgate.policy.policy_set import PolicySet
 from trustgate.ports import Clock
 from trustgate.remote.gpg import Gpg
 from trustgate.remote.revocation import RevocationClient
@@ -21,8 +27,21 @@ class EvidenceParts:
     """``close`` ends the processes and connections behind them."""
 
     signatures: SignatureReader
+    attestations: AttestationReader
     trust: TrustFlow
     close: Callable[[], None]
+
+    def arrived(
+        self,
+        repository: RepositoryName,
+        manifest: Manifest,
+        tags: Sequence[Tag],
+        policies: PolicySet,
+        now: datetime,
+    ) -> None:
+        """Judge what was just pushed, if it is evidence: the pulls that follow only evaluate."""
+        self.signatures.arrived(repository, manifest, tags, policies, now)
+        self.attestations.arrived(repository, manifest, tags, policies, now)
 
 
 def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidenceParts:
@@ -42,8 +61,15 @@ def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidencePar
         notary=NotaryEvidence(trust),
     )
 
+    attestations = AttestationReader(
+        manifests=store.manifests,
+        blobs=store.blobs,
+        blob_store=store.blob_store,
+        judgements=store.attestations,
+    )
+
     def close() -> None:
         gpg.close()
         revocation.close()
 
-    return EvidenceParts(signatures, trust, close)
+    return EvidenceParts(signatures, attestations, trust, close)

@@ -34,7 +34,6 @@ from trustgate.flows.pull import PullFlow
 from trustgate.flows.push import PushFlow
 from trustgate.flows.reload import Reload
 from trustgate.flows.scan import ScanFlow, Worker, scan_jobs_for
-from trustgate.flows.signatures import SignatureReader
 from trustgate.flows.tokens import Tokens
 from trustgate.oci.manifest import Manifest
 from trustgate.oci.names import Reference, RepositoryName, Tag
@@ -45,7 +44,7 @@ from trustgate.settings import Settings
 from trustgate.store.opening import Store, open_store
 from trustgate.wiring.chores import Ticker, chores, readiness
 from trustgate.wiring.clock import SystemClock
-from trustgate.wiring.evidence import open_evidence
+from trustgate.wiring.evidence import EvidenceParts, open_evidence
 from trustgate.wiring.policies import in_force, open_policies, policy_status, reload_now
 
 
@@ -83,26 +82,19 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
     metrics.count_jobs_with(store.jobs.counts)
     reload = open_policies(settings, clock, store, metrics)
     evidence = open_evidence(settings, clock, store)
-    gate = _gate(settings, clock, store, evidence.signatures, reload, metrics)
+    gate = _gate(settings, clock, store, evidence, reload, metrics)
     scan = _scan(settings, clock, store, metrics)
     worker = Worker(scan, owner=f"{socket.gethostname()}:{os.getpid()}")
     tokens = Tokens(store.signing_keys, clock)
     tokens.load()
-    identity = Identity(
-        accounts=store.accounts,
-        projects=store.projects,
-        tokens=tokens,
-        freshness=store.freshness,
-        clock=clock,
-        service=settings.base_url.partition("://")[2],
-    )
+    identity = _identity(settings, clock, store, tokens)
     accounts = AccountFlow(store.accounts, store.projects, clock)
     first_start = FirstStart(store.accounts, accounts, clock, settings.data)
     pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="work")
 
     def pushed(repository: RepositoryName, manifest: Manifest, tags: tuple[Tag, ...]) -> None:
         worker.wake()
-        evidence.signatures.arrived(repository, manifest, tags, in_force(reload), clock.now())
+        evidence.arrived(repository, manifest, tags, in_force(reload), clock.now())
 
     push, pull, charts = _transfer(settings, clock, store, gate, pushed)
     authenticate = authenticator(identity, _caller(pool))
@@ -110,21 +102,13 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
     notary = _notary(settings, evidence.trust, identity, authenticate, metrics, pool)
     ticker = Ticker(chores(settings, clock, store, reload, metrics))
 
-    def start() -> None:
-        worker.start()
-        ticker.start()
-
-    def stop() -> None:
-        ticker.stop()
-        worker.stop()
-
     routers = _routers(
         settings, store, gate, identity, accounts, tokens, first_start, reload, metrics, clock, pool
     )
     site = create_site(
         (*routers, charts_router(charts, authenticate, clock, _caller(pool))),
-        on_start=start,
-        on_stop=stop,
+        on_start=lambda: _all(worker.start, ticker.start),
+        on_stop=lambda: _all(ticker.stop, worker.stop),
     )
     app = HotPath(
         Front(registry, site, notary),
@@ -133,11 +117,6 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         clock=clock,
         observe=metrics.decided,
     )
-
-    def close() -> None:
-        pool.shutdown(wait=True)
-        evidence.close()
-        store.close()
 
     return Server(
         settings=settings,
@@ -148,7 +127,24 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         accounts=accounts,
         setup_code=first_start.prepare(),
         password_file=first_start.password_file,
-        close=close,
+        close=lambda: _all(pool.shutdown, evidence.close, store.close),
+    )
+
+
+def _all(*steps: Callable[[], object]) -> None:
+    """One after the other."""
+    for step in steps:
+        step()
+
+
+def _identity(settings: Settings, clock: Clock, store: Store, tokens: Tokens) -> Identity:
+    return Identity(
+        accounts=store.accounts,
+        projects=store.projects,
+        tokens=tokens,
+        freshness=store.freshness,
+        clock=clock,
+        service=settings.base_url.partition("://")[2],
     )
 
 
@@ -156,13 +152,18 @@ def _gate(
     settings: Settings,
     clock: Clock,
     store: Store,
-    signatures: SignatureReader,
+    evidence: EvidenceParts,
     reload: Reload,
     metrics: Metrics,
 ) -> Gate:
     base_url = settings.base_url
     return Gate(
-        gatherer=Gatherer(manifests=store.manifests, reports=store.reports, signatures=signatures),
+        gatherer=Gatherer(
+            manifests=store.manifests,
+            reports=store.reports,
+            signatures=evidence.signatures,
+            attestations=evidence.attestations,
+        ),
         manifests=store.manifests,
         blobs=store.blobs,
         decisions=store.decisions,

@@ -80,7 +80,8 @@ def test_without_a_server(call: Call, image: str, tmp_path: Path) -> None:
     assert "warning: you named the tag 1" in signed.err
     found = check(call("verify", "--key", "a.pub", image, "-o", "json"), "verify/1")
     assert (found["digest"], len(found["candidates"])) == (subject, 1)
-    keys = {"kind", "evidence", "outcome", "reason", "attestors"}
+    keys = {"kind", "evidence", "outcome", "reason", "attestors", "identities"}
+    keys |= {"annotations", "signedAt", "logs", "timestamps"}
     assert all(set(item) == keys for item in found["candidates"])
     check(call("db", "status", "-o", "json"), "db/1", code=1)
     (tmp_path / "policy").mkdir()

@@ -7,7 +7,7 @@ import pytest
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from tests import timestamp_world as world
@@ -62,6 +62,20 @@ def test_over_any_number_of_authorities_within_the_limit() -> None:
         path(world.signer(chain[-1]), *chain[1:])
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        ed25519.Ed25519PrivateKey.generate(),
+        ec.generate_private_key(ec.SECP521R1()),
+        rsa.generate_private_key(65537, 2048),
+    ],
+)
+def test_by_authorities_with_keys_of_any_kind(key: Any) -> None:
+    root = world.authority("root", key=key)
+    between = world.authority("between", root, key=key)
+    assert path(world.signer(between), between, anchor=root) == 3
+
+
 def test_the_order_of_what_is_given_does_not_matter() -> None:
     first = world.authority("first", ROOT)
     second = world.authority("second", first)
@@ -73,7 +87,7 @@ def test_the_order_of_what_is_given_does_not_matter() -> None:
     [
         ({"dead": world.MOMENT - timedelta(days=1)}, "is valid from"),
         ({"born": world.MOMENT + timedelta(days=1)}, "is valid from"),
-        ({"more": ((usage(crl_sign=True), True),)}, "may not sign certificates"),
+        ({"usage": False, "more": ((usage(crl_sign=True), True),)}, "may not sign certificates"),
         ({"more": ((x509.ExtendedKeyUsage([CODE]), False),)}, "another purpose"),
         ({"more": ((x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b""), True),)}, "not judged"),
         ({"more": ((x509.NameConstraints([x509.DNSName("a")], None), False),)}, "not judged"),
@@ -87,10 +101,20 @@ def test_each_authority_is_checked(changes: dict[str, Any], match: str) -> None:
         path(world.signer(between), between)
 
 
+def test_an_authority_that_does_not_say_what_its_key_is_for() -> None:
+    between = world.authority("between", ROOT, usage=False)
+    assert path(world.signer(between), between) == 3
+
+
+def test_a_certificate_that_says_it_is_no_authority() -> None:
+    end = world.signer(ROOT, extensions=((x509.BasicConstraints(ca=False, path_length=None), True),))
+    with pytest.raises(PathRefused, match="not an authority"):
+        path(world.signer(end), end)
+
+
 @pytest.mark.parametrize(
     "more",
     [
-        ((usage(key_cert_sign=True), True),),
         ((x509.ExtendedKeyUsage([STAMPING]), False),),
         ((x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]), False),),
         ((x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b""), False),),
@@ -127,18 +151,31 @@ def test_the_right_name_by_another_key() -> None:
         path(world.signer(impostor))
 
 
-def test_a_certificate_signed_with_sha1() -> None:
+@pytest.mark.parametrize(
+    ("name", "algorithm"),
+    [("sha1_rsa", hashes.SHA1()), ("sha224_rsa", hashes.SHA224())],  # noqa: S303
+)
+def test_a_certificate_signed_with_a_weak_hash(name: str, algorithm: hashes.HashAlgorithm) -> None:
     key = rsa.generate_private_key(65537, 2048)
     root = world.authority("old root", key=key)
     leaf = world.signer(root)
     assert path(leaf, anchor=root) == 2
     forged = asn1_x509.Certificate.load(world.der(leaf.certificate))
-    forged["signature_algorithm"] = forged["tbs_certificate"]["signature"] = {"algorithm": "sha1_rsa"}
+    forged["signature_algorithm"] = forged["tbs_certificate"]["signature"] = {"algorithm": name}
     content = forged["tbs_certificate"].dump(force=True)
-    forged["signature_value"] = key.sign(content, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+    forged["signature_value"] = key.sign(content, padding.PKCS1v15(), algorithm)
     weak = load_certificate(forged.dump(force=True))
     with pytest.raises(PathRefused, match="anchor"):
         path(world.Holder(weak, None), anchor=root)
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+@pytest.mark.parametrize("number", [0, -7])
+def test_a_serial_number_that_is_not_positive(number: int) -> None:
+    forged = asn1_x509.Certificate.load(world.der(world.signer(ROOT).certificate))
+    forged["tbs_certificate"]["serial_number"] = number
+    with pytest.raises(PathRefused, match=r"serial number|can't be read"):
+        load_certificate(forged.dump(force=True))
 
 
 def test_many_authorities_of_one_name_end_the_search() -> None:

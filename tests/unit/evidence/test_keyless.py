@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests import signing_world, timestamp_world
 from tests import sigstore_world as world
 from trustgate.evidence.attestor import Attestor
+from trustgate.evidence.bundle import MAX_LOG_ENTRIES, MAX_TIMESTAMPS
 from trustgate.evidence.cosign import judge, judge_all
 from trustgate.evidence.model import Outcome, SignatureFact
 from trustgate.evidence.sigstore.pattern import exact
@@ -372,6 +373,14 @@ def test_two_timestamps_of_one_authority_are_one() -> None:
 # --- logs ----------------------------------------------------------------------------------------
 
 
+def test_a_bundle_brings_so_many_witnesses_and_no_more() -> None:
+    made = signed()
+    entries, stamps = [made.entry()] * MAX_LOG_ENTRIES, [made.stamp()] * MAX_TIMESTAMPS
+    assert fact(world.bundle_of(made, entries=entries, stamps=stamps)).outcome is Outcome.VERIFIED
+    refused(world.bundle_of(made, entries=[*entries, made.entry()]), "33 entries, at most 32")
+    refused(world.bundle_of(made, stamps=[*stamps, made.stamp()]), "33 entries, at most 32")
+
+
 def test_two_entries_of_one_log_are_one_and_two_logs_are_two() -> None:
     made = signed()
     twice = world.bundle_of(made, entries=[made.entry(), made.entry(moment=world.SIGNED + SECOND)])
@@ -477,6 +486,13 @@ def test_each_part_of_a_checkpoint(change: Callable[[str], str], word: str) -> N
     made = signed()
     entry = made.entry("hashedrekord", "0.0.2", edit=checkpoint(change))
     refused(world.bundle_of(made, entries=[entry], stamps=[made.stamp()]), word)
+
+
+def test_a_genuine_checkpoint_of_another_tree() -> None:
+    made, other = signed(), signed()
+    foreign = other.entry()["inclusionProof"]["checkpoint"]
+    entry = made.entry(edit=lambda entry: entry["inclusionProof"].update(checkpoint=foreign))
+    refused(world.bundle_of(made, entries=[entry]), "another tree than the checkpoint")
 
 
 def test_witnesses_may_sign_a_checkpoint_too() -> None:

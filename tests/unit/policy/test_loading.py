@@ -57,6 +57,16 @@ def severity(body: str) -> dict[str, bytes]:
     return in_policy(f"- id: severity\n  severity: {{{body}}}")
 
 
+SLSA = "predicateType: https://slsa.dev/provenance/v1"
+
+
+def attested(
+    body: str, *, by: str = "by: {attestor: ci}", scope: str = 'repositories: ["**"]'
+) -> dict[str, bytes]:
+    keys = ", ".join(key for key in (body, by) if key)
+    return in_policy(f"- id: slsa\n  attestation: {{{keys}}}", scope)
+
+
 def once(body: str, scope: str = 'actions: [push, delete], repositories: ["**"]') -> dict[str, bytes]:
     return in_policy(f"- id: once\n  immutability: {{{body}}}", scope)
 
@@ -138,7 +148,33 @@ LATE = "is not supported by this version"
         (in_policy("- id: signed"), "TG2012 the rule names no check"),
         (in_policy(f"{SIGNED}\n  severity: {{thresholds: [{{kev: true}}]}}"), "TG2012 the rule names more than one check"),
         (in_policy("- id: c\n  cel: 'true'"), f'TG2005 "cel" {LATE}'),
-        (in_policy("- id: c\n  attestation: {a: b}"), f'TG2005 "attestation" {LATE}'),
+        # attestation
+        (attested(""), 'TG2006 missing key "predicateType"'),
+        (attested("predicateType: https://slsa.dev/provenance/v1", by=""), 'TG2006 missing key "by"'),
+        (attested("predicateType: []"), "TG2012 is empty"),
+        (attested("predicateType: slsaprovenance"), "TG2007 'slsaprovenance' is a short name of cosign's; write the whole predicate type: https://slsa.dev/provenance/v0.2"),
+        (attested("predicateType: [https://spdx.dev/Document, cyclonedx]"), "cosign's; write the whole predicate type: https://cyclonedx.org/bom"),
+        (attested("predicateType: custom"), "write the whole predicate type: https://cosign.sigstore.dev/attestation/v1"),
+        (attested("predicateType: slsa.dev/provenance/v1"), 'found \'slsa.dev/provenance/v1\' (did you mean "https://slsa.dev/provenance/v1"?)'),
+        (attested("predicateType: spdx.dev/Documents"), '(did you mean "https://spdx.dev/Document"?)'),
+        (attested("predicateType: 'https://a b'"), "TG2007 expected a predicate type, which is a whole URI"),
+        (attested("predicateType: 'https://['"), "TG2007 expected a predicate type, which is a whole URI"),
+        (attested("predicateType: 'https:'"), "TG2007 expected a predicate type, which is a whole URI"),
+        (attested("predicateType: https://ä.example/v1"), "TG2007 expected a predicate type, which is a whole URI"),
+        (attested(f"predicateType: https://example.com/{'a' * 512}"), "TG2007 expected a predicate type, which is a whole URI"),
+        (attested("predicateType: ''"), "TG2007 expected a text, found an empty one"),
+        (attested("predicateType: {a: b}"), "TG2007 expected a list, found a mapping"),
+        (attested("predicateType: https://sigstore.dev/cosign/sign/v1"), "sign/v1 is a signature and attests nothing; ask for signatures with contentTrust"),
+        (attested(f"{SLSA}, atLeast: 0"), "TG2007"),
+        (attested(f"{SLSA}, maxAge: 1y"), "TG2007 expected a time span"),
+        (attested(f"{SLSA}, children: all"), "TG2007 expected one of inherit, each"),
+        (attested(f"{SLSA}, signatureMaxAge: 1d"), 'TG2004 unknown key "signatureMaxAge"'),
+        (attested(SLSA, by="by: {attestor: cy}"), 'TG2010 no attestor "cy" in any TrustStore'),
+        (attested(SLSA, by="by: {anyOf: [{attestor: ci}, {attestor: cy}]}"), 'TG2010 no attestor "cy"'),
+        (attested(SLSA, by="by: {}"), "TG2012 expected exactly one of attestor, anyOf, allOf, atLeast"),
+        (attested(SLSA, by="by: {atLeast: 2, of: [ci, ci]}"), "TG2012 2 distinct signers can never be found"),
+        *((attested(f"{SLSA}, {key}: x"), f'TG2005 "{key}" {LATE}') for key in ("cel", "each", "denyWhen", "message")),
+        (attested(SLSA, scope='actions: [delete], repositories: ["**"]'), "TG2012 attestation rules speak on"),
         (in_policy(SIGNED + "\n" + SIGNED), '8:9: error TG2009 rule "signed" stands twice'),
         (in_policy(SIGNED.replace("id: signed", "id: Signed")), "TG2007 'Signed' is no name"),
         (tree(policy(severe(), name="registry")), "is reserved"),
@@ -160,7 +196,7 @@ LATE = "is not supported by this version"
         (in_policy(scope='repositories: ["**"], tags: {include: [{regex: "^v"}]}'), "TG2005 a regex item is not supported"),
         (in_policy(scope='repositories: ["**"], tags: {include: ["a/b"]}'), "TG2008 'a/b' can match no name of a tag"),
         (in_policy(scope='repositories: ["**"], actions: []'), "TG2012 is empty"),
-        (in_policy(scope='repositories: ["**"], actions: [delete]'), "TG2012 a contentTrust rule speaks on"),
+        (in_policy(scope='repositories: ["**"], actions: [delete]'), "TG2012 contentTrust rules speak on"),
         (in_policy(scope='repositories: ["**"], platforms: [linux/amd64]'), f'TG2005 "platforms" {LATE}'),
         (in_policy(scope='repositories: ["**"], clients: {groups: [a]}'), f'TG2005 "clients" {LATE}'),
         (in_policy(scope='repositories: ["**"], time: {}'), f'TG2005 "time" {LATE}'),
@@ -211,7 +247,7 @@ LATE = "is not supported by this version"
         (once("overwrite: deny, delete: tombstone"), f"TG2005 tombstone {LATE}"),
         (once("overwrite: deny, delete: {retention: tombstone}"), f'TG2005 "retention" {LATE}'),
         (once("overwrite: deny, mediaTypeChange: deny"), f'TG2005 "mediaTypeChange" {LATE}'),
-        (once("overwrite: deny", 'repositories: ["**"]'), "TG2012 a immutability rule speaks on delete, push, tag"),
+        (once("overwrite: deny", 'repositories: ["**"]'), "TG2012 immutability rules speak on delete, push, tag"),
         # places
         (tree() | {"policies/a.yml": b""}, "policies/a.yml:1:1: error TG2002 files with policies end in .yaml"),
         (tree() | {"trustgate.yml": b""}, "TG2002 files with policies end in .yaml"),

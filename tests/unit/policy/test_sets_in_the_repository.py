@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tests.unit.policy.scenes import DIGEST, OTHER, by, evidence, finding, judge, pull, report, subject, tags
+from trustgate.evidence.attestor import Trust
 from trustgate.oci.names import RepositoryName
 from trustgate.policy.document import load
 from trustgate.policy.layout import belongs
 from trustgate.policy.model import Action, VerdictKind
 from trustgate.policy.starter import starter_files
+from trustgate.remote.trust_root import bundled_roots
 
 POLICIES = Path(__file__).parents[3] / "policies"
 
@@ -29,7 +32,12 @@ def test_the_packaged_starter_set_is_the_one_in_the_repository() -> None:
 
 @pytest.mark.parametrize("name", ["starter", "strict", "examples"])
 def test_every_set_loads(name: str) -> None:
-    assert load(files_of(name), revision="r").rules
+    assert load(files_of(name), revision="r", known_roots=bundled_roots()).rules
+
+
+def test_the_examples_have_an_attestor_of_every_type() -> None:
+    found = load(files_of("examples"), revision="r", known_roots=bundled_roots())
+    assert {type(one.trust) for one in found.attestors} == set(get_args(Trust))
 
 
 def test_the_starter_set_warns_and_keeps_versions() -> None:

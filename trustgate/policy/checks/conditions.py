@@ -1,62 +1,92 @@
-"""What a policy asks of a signature beside its signer: its age, a log, a timestamp, its certificates' state.
+"""What a policy asks of a signature or attestation beside its signer: age, a log, a timestamp, revocation.
 
-A signature that does not meet them is not counted, and why is told. None of this can make a signature count
-that its judge did not verify.
+One that does not meet them is not counted, and why is told. None of this can make anything count that its
+judge did not verify.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from trustgate.evidence.attestation import AttestationFact
 from trustgate.evidence.model import Outcome, SignatureFact, SignatureKind
-from trustgate.policy.model import Evidence, SubjectEvidence, facts_of
+from trustgate.oci.names import RepositoryName
+from trustgate.policy.model import Evidence, Fact, SubjectEvidence, facts_of
 from trustgate.policy.rules import Conditions
 
 
-def unfit(fact: SignatureFact, conditions: Conditions, now: datetime) -> str:
+def unfit(fact: Fact, conditions: Conditions, now: datetime) -> str:
     """Why the verified ``fact`` does not count; empty when it does."""
     return next(_reasons(fact, conditions, now), "")
 
 
-def _reasons(fact: SignatureFact, conditions: Conditions, now: datetime) -> Iterator[str]:
-    if conditions.max_age is not None:
-        yield from _age(fact, conditions.max_age, now)
+def _reasons(fact: Fact, conditions: Conditions, now: datetime) -> Iterator[str]:
+    yield from _age(fact, conditions, now)
     if conditions.log == "required" and not fact.logs:
         yield "no transparency log proves it (transparencyLog: required)"
     if conditions.log == "ifPresent" and "log" in fact.unproven:
         yield "its log entry could not be verified (transparencyLog: ifPresent)"
     if conditions.timestamp and not fact.timestamps:
         yield "no timestamp authority proves its time (timestamp: always)"
-    has_certificates = fact.kind is SignatureKind.NOTATION
-    if conditions.revocation and has_certificates and fact.revocation != "good":
+    if conditions.repository is not None and isinstance(fact, SignatureFact):
+        yield from _elsewhere(fact, conditions.repository)
+    if conditions.revocation and isinstance(fact, SignatureFact) and fact.kind is SignatureKind.NOTATION:
+        yield from _revocation(fact)
+
+
+def _age(fact: Fact, conditions: Conditions, now: datetime) -> Iterator[str]:
+    if conditions.max_age is None:
+        return
+    if fact.signed_at is None:
+        yield f"nothing proves when it was made ({conditions.max_age_key})"
+    elif fact.signed_at + conditions.max_age <= now:
+        yield f"it was made on {fact.signed_at:%Y-%m-%d}, longer ago than {conditions.max_age_key}"
+
+
+def _revocation(fact: SignatureFact) -> Iterator[str]:
+    if fact.revocation != "good":
         yield f"the state of its certificates is {fact.revocation} (revocation: enforce)"
 
 
-def _age(fact: SignatureFact, limit: timedelta, now: datetime) -> Iterator[str]:
-    if fact.signed_at is None:
-        yield "nothing proves when it was made (signatureMaxAge)"
-    elif fact.signed_at + limit <= now:
-        yield f"it was made on {fact.signed_at:%Y-%m-%d}, longer ago than signatureMaxAge"
+def _elsewhere(fact: SignatureFact, repository: RepositoryName) -> Iterator[str]:
+    """``HOST/REPOSITORY[:TAG]`` is what signers write; the host is left out, since mirrors have others."""
+    said = fact.signed_repository
+    if not said:
+        yield "it does not say of which repository it is (reference: same-repository)"
+        return
+    _host, _slash, path = said.partition("/")
+    if path.partition("@")[0].partition(":")[0] != repository:
+        yield f"it was made for {said[:120]!a}, not for {repository} (reference: same-repository)"
 
 
-def turns(conditions: Conditions, evidence: Evidence) -> Iterator[datetime]:
-    """Moments at which a signature becomes too old."""
+def ages(conditions: Conditions, facts: Iterable[Fact]) -> Iterator[datetime]:
+    """Moments at which one of them becomes too old."""
     if conditions.max_age is None:
         return
+    for fact in facts:
+        if fact.outcome is Outcome.VERIFIED and fact.signed_at is not None:
+            yield fact.signed_at + conditions.max_age
+
+
+def turns(facts: Iterable[Fact]) -> Iterator[datetime]:
+    """Moments at which the outcome of one of them may turn by itself."""
+    yield from (fact.valid_until for fact in facts if fact.valid_until)
+
+
+def signatures_in(evidence: Evidence) -> Iterator[SignatureFact]:
+    """On every digest that was looked at."""
     for subject in _all(evidence.subject, *evidence.parents):
-        for fact in facts_of(subject.signatures):
-            if fact.outcome is Outcome.VERIFIED and fact.signed_at is not None:
-                yield fact.signed_at + conditions.max_age
+        yield from facts_of(subject.signatures)
 
 
-def fact_turns(evidence: Evidence) -> Iterator[datetime]:
-    """Moments at which the outcome of some signature may turn by itself."""
+def attestations_in(evidence: Evidence) -> Iterator[AttestationFact]:
+    """About every digest that was looked at."""
     for subject in _all(evidence.subject, *evidence.parents):
-        yield from (fact.valid_until for fact in facts_of(subject.signatures) if fact.valid_until)
+        yield from facts_of(subject.attestations)
 
 
-def _all(*subjects: SubjectEvidence) -> Iterable[SubjectEvidence]:
+def _all(*subjects: SubjectEvidence) -> Iterator[SubjectEvidence]:
     for subject in subjects:
         yield subject
         yield from _all(*subject.children)

@@ -10,7 +10,7 @@ from trustgate.policy.checks.answer import Answer, failed, passed, unknown
 from trustgate.policy.model import Action, Evidence, Request, TagState
 from trustgate.policy.rules import Immutability, TagScope
 
-_SIGNATURE_SUFFIX: Final = ".sig"
+_ATTACHED: Final = (".sig", ".att")
 
 
 def check_immutability(check: Immutability, tags: TagScope, request: Request, evidence: Evidence) -> Answer:
@@ -47,7 +47,7 @@ def _is_referrers(tag: str, role: Role) -> bool:
     """By content as well as by name: an image called ``sha256-….sig`` is an image."""
     if not is_referrers_tag(tag):
         return False
-    if tag.endswith(_SIGNATURE_SUFFIX):
+    if tag.endswith(_ATTACHED):
         return role is Role.SIGNATURE
     return role is Role.INDEX and "." not in tag
 

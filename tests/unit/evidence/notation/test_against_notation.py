@@ -17,7 +17,7 @@ from tests.unit.evidence.fixture_repository import FixtureRepository
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.model import Outcome, Role, SignatureFact, Subject
 from trustgate.evidence.notation.cose import read_cose
-from trustgate.evidence.notation.judge import judge_notation, questions_under
+from trustgate.evidence.notation.judge import judge_notation
 from trustgate.evidence.notation.jws import read_jws
 from trustgate.evidence.notation.manifest import candidate_of, envelope_blobs
 from trustgate.evidence.notation.payload import read_payload
@@ -25,6 +25,7 @@ from trustgate.evidence.notation.refusal import Refused
 from trustgate.evidence.notation.revocation import RevocationAnswer, RevocationStatus
 from trustgate.evidence.notation.trust import NotationTrust, attestor_trust
 from trustgate.evidence.notation.trust_policy import read_trust_policy, statement_trust
+from trustgate.evidence.notation.verification import questions_under
 from trustgate.evidence.shape import role_of, signature_blobs
 from trustgate.oci.manifest import parse_manifest
 

@@ -14,7 +14,6 @@ from tests import notation_world as world
 from tests.notation_world import DAY, NOW, SIGNED_AT, authority, issue, key
 from trustgate.evidence.model import Outcome
 from trustgate.evidence.notation.identity import IdentityInvalid, read_identity
-from trustgate.evidence.notation.judge import verify_notation
 from trustgate.evidence.notation.refusal import Refused
 from trustgate.evidence.notation.trust import (
     MAX_IDENTITIES,
@@ -24,6 +23,7 @@ from trustgate.evidence.notation.trust import (
     Validation,
     attestor_trust,
 )
+from trustgate.evidence.notation.verification import verify_notation
 
 OTHER = authority(private=key("p256", "other root"), common_name="other root")
 

@@ -1,0 +1,77 @@
+"""``attestation``: signed statements of a type, by named attestors, about the digest or an index around it.
+
+Type and signer have to hold for the same attestation: a stranger's provenance beside an SBOM by CI is no
+provenance by CI.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from trustgate.evidence.attestation import AttestationFact
+from trustgate.evidence.model import Outcome
+from trustgate.policy.checks.answer import HOST, Answer, failed
+from trustgate.policy.checks.reach import Found, Question, Words, ask, found_in
+from trustgate.policy.checks.requirements import attestors_of, carriers, unmet
+from trustgate.policy.checks.shortfall import counted, names_of, shortfall, signers_of, some
+from trustgate.policy.model import Evidence, Request, SubjectEvidence, Violation
+from trustgate.policy.rules import Attestation
+
+_WORDS: Final = Words("attestation", "attested")
+
+
+def check_attestation(check: Attestation, request: Request, evidence: Evidence, now: datetime) -> Answer:
+    """Pass when enough statements of the right type by the right people are about one digest."""
+
+    def weigh(facts: tuple[AttestationFact, ...]) -> Found:
+        return _weigh(check, facts, now)
+
+    def judge(subject: SubjectEvidence) -> Found:
+        return found_in(subject.attestations, weigh, _WORDS)
+
+    def refuse(own: Found, about: Request) -> Answer:
+        return _refused(check, own, about)
+
+    return ask(Question(_WORDS, judge, refuse, check.inherits, check.each), request, evidence)
+
+
+def _weigh(check: Attestation, facts: tuple[AttestationFact, ...], now: datetime) -> Found:
+    of_type = tuple(fact for fact in facts if fact.predicate_type in check.predicate_types)
+    if not of_type:
+        missing = unmet(check.by, frozenset(), now)
+        return Found(False, missing, "no-attestation", _none(check, facts))
+    fit = counted(of_type, check.conditions, now)
+    signers = carriers(check.by, signers_of(fit), now)
+    if not signers:
+        return shortfall(check.by, check.conditions, of_type, _WORDS, now)
+    statements = {fact.statement for fact in fit if signers & frozenset(fact.signers)}
+    if len(statements) < check.at_least:
+        missing = tuple(dict.fromkeys(one.name for one in attestors_of(check.by)))
+        why = f"{len(statements)} of {check.at_least} required attestations of {_types(check)} that differ"
+        return Found(False, missing, "too-few-attestations", why)
+    return Found(True, (), "attested", f"{_types(check)} attested by {some(names_of(signers))}")
+
+
+def _none(check: Attestation, facts: tuple[AttestationFact, ...]) -> str:
+    """What is there instead, if anything is."""
+    message = f"no attestation of type {_types(check)}"
+    others = sorted({fact.predicate_type for fact in facts if fact.outcome is Outcome.VERIFIED})
+    if others:
+        return f"{message}; it has {some(others)}"
+    unread = next((fact for fact in facts if not fact.predicate_type), None)
+    return f"{message}; one can't be read: {unread.reason}" if unread else message
+
+
+def _types(check: Attestation) -> str:
+    return " or ".join(check.predicate_types)
+
+
+def _refused(check: Attestation, own: Found, request: Request) -> Answer:
+    return failed(
+        own.reason_code,
+        own.message,
+        fix=f"attest it: cosign attest --key KEY --type {check.predicate_types[0]} --predicate FILE "
+        f"{HOST}{request.repository}@{request.digest} (attestor {some(own.missing)})",
+        violations=[Violation(subject=name) for name in own.missing],
+    )
