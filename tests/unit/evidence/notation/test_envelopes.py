@@ -102,6 +102,11 @@ SIGNED_EDITS: dict[str, tuple[Callable[[Parts], object], Outcome, str]] = {
         Outcome.NOT_UNDERSTOOD,
         "plugin",
     ),
+    "plugin's version alone": (
+        lambda p: p.header.update({"io.cncf.notary.verificationPluginMinVersion": "1.0.0"}),
+        Outcome.NOT_UNDERSTOOD,
+        "plugin",
+    ),
     "critical plugin": (
         lambda p: p.header.update(
             {
@@ -341,6 +346,13 @@ def test_empty_timestamp_is_none() -> None:
     assert world.judge(world.candidate(world.carrier(made))).outcome is Outcome.VERIFIED
 
 
+@pytest.mark.parametrize("name", [[1], None, True, {}, 1.5])
+def test_crit_holds_names(name: Any) -> None:
+    made = world.parts()
+    made.header["crit"] = [world.SCHEME, name]
+    assert outcome_of(made, JWS)[0] is Outcome.BROKEN
+
+
 # --- COSE ----------------------------------------------------------------------------------------
 
 
@@ -402,6 +414,16 @@ def test_cose_times_are_tagged_whole_seconds(time: Any) -> None:
     made = world.parts()
     made.header[world.TIME] = time
     assert world.judge(world.candidate(world.carrier(world.cose(made), COSE))).outcome is Outcome.BROKEN
+
+
+def test_other_numbers_of_cose_mean_nothing_unless_critical() -> None:
+    made = world.parts()
+    raw = cbor2.dumps({**world.cose_labels(made), 4: b"a key id"})
+    fact = world.judge(world.candidate(world.carrier(world.cose(made, protected=raw), COSE)))
+    assert fact.outcome is Outcome.VERIFIED, fact.reason
+    raw = cbor2.dumps({**world.cose_labels(made), 4: b"a key id", 2: [world.SCHEME, 4]})
+    fact = world.judge(world.candidate(world.carrier(world.cose(made, protected=raw), COSE)))
+    assert fact.outcome is Outcome.NOT_UNDERSTOOD
 
 
 @pytest.mark.parametrize("label", ["alg", "crit", "cty"])
