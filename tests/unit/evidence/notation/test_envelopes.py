@@ -17,6 +17,7 @@ from tests.notation_world import COSE, JWS, NOW, SIGNED_AT, Parts
 from trustgate.evidence.model import Outcome, Subject
 from trustgate.evidence.notation.attributes import read_attributes
 from trustgate.evidence.notation.envelope import MAX_CHAIN_CERTIFICATES
+from trustgate.evidence.notation.manifest import NotationCandidate
 from trustgate.evidence.notation.refusal import Broken
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -495,6 +496,24 @@ def test_the_envelope_of_another_format_is_broken() -> None:
     assert world.judge(world.candidate(crossed)).outcome is Outcome.BROKEN
     crossed = world.carrier(world.cose(world.parts()), JWS)
     assert world.judge(world.candidate(crossed)).outcome is Outcome.BROKEN
+
+
+def test_bytes_that_are_not_the_layer_s() -> None:
+    """Of the right size, and of another digest: a store that hands out something else."""
+    made = world.carrier(world.jws(world.parts()))
+    other = world.jws(world.parts(world.signer("p384")))
+    (layer,) = made.manifest.layers
+    for raw in (made.blobs[layer.digest][:-1] + b" ", other):
+        fact = world.judge(NotationCandidate(made.manifest, raw))
+        assert fact.outcome is Outcome.BROKEN
+        assert "do not match the digest and size" in fact.reason
+
+
+def test_an_index_is_no_candidate() -> None:
+    index = world.Artifact(
+        {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": [], "artifactType": world.NOTARY}
+    )
+    assert world.candidate_of(index.manifest, {}) is None
 
 
 def test_another_subject_is_not_signed() -> None:
