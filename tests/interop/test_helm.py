@@ -171,6 +171,20 @@ def test_what_we_sign_helm_verifies(
 
 
 @pytest.mark.parametrize("name", HELMS)
+def test_what_the_command_signs_helm_verifies(world: World, keys: Keys, tmp_path: Path, name: str) -> None:
+    helm = require(name).path
+    world.run("ci", helm, "create", tmp_path / "told")
+    world.run("ci", helm, "package", tmp_path / "told", "-d", tmp_path)
+    archive = tmp_path / "told-0.1.0.tgz"
+    world.trustgate("ci", "sign", "--helm", "--key", keys.fingerprint, "--keyring", keys.secret, archive)
+    assert keys.fingerprint in world.run("ci", helm, "verify", "--keyring", keys.public, archive).stdout
+    assert world.trustgate("ci", "verify", "--keyring", keys.public, archive).returncode == 0
+    foreign = ["verify", "--keyring", keys.foreign_public, archive]
+    assert world.run("ci", helm, *foreign, check=False).returncode != 0
+    assert world.trustgate("ci", *foreign, check=False).returncode == 1
+
+
+@pytest.mark.parametrize("name", HELMS)
 def test_what_helm_refuses_we_refuse(world: World, keys: Keys, tmp_path: Path, name: str) -> None:
     helm = require(name).path
     archive = packaged(world, helm, keys, tmp_path, "bad")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.clients.catalog import require
 from tests.interop.notation_client import (
+    STORE,
     Notation,
     Signers,
     distribution,
@@ -20,6 +21,8 @@ from tests.interop.notation_client import (
 )
 from tests.interop.world import World, add_image, add_index
 from tests.notation_world import KINDS
+from tests.simulators.sigstore.authorities import pem_of
+from tests.simulators.sigstore.server import SigstoreServer
 from trustgate.evidence.model import Outcome, Role
 from trustgate.evidence.notation.envelope import COSE, JWS
 from trustgate.evidence.notation.signing import signer_of
@@ -113,6 +116,33 @@ def test_what_is_signed_here_notation_accepts(
             assert "Successfully verified signature" in done.stdout + done.stderr
             (fact,) = facts(source, Tag(tag), signers.root.pem)
             assert fact.outcome is Outcome.VERIFIED, fact.reason
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_the_command_signs_notation_accepts(
+    form: str, host: str, world: World, images: LayoutSource, notation: Notation, signers: Signers
+) -> None:
+    local = notation.home / "notation" / "localkeys"
+    keys = ("--key", local / "p256.key", "--cert", local / "p256.crt", "--signature-format", form)
+    name = f"command-{form}"
+    with repository(world, images, host, name) as source, SigstoreServer() as sigstore:
+        tsa = notation.home / "tsa.pem"
+        tsa.write_bytes(pem_of(sigstore.authorities.tsa_root))
+        store = notation.home / "notation" / "truststore" / "x509" / "tsa" / STORE
+        store.mkdir(parents=True, exist_ok=True)
+        (store / "tsa.crt").write_bytes(tsa.read_bytes())
+        stamp = ("--timestamp-url", f"{sigstore.url}/api/v1/timestamp", "--timestamp-root-cert", tsa)
+        more = ("--expiry", "90d", "-m", "build=7")
+        reference = f"{host}/open/{name}:web"
+        world.trustgate("ci", "sign", "--notation", *keys, *stamp, *more, reference)
+        write_trust_policy(notation.home, trustStores=[f"ca:{STORE}", f"tsa:{STORE}"])
+        try:
+            done = notation.run("verify", "-v", "--insecure-registry", "-m", "build=7", reference)
+        finally:
+            write_trust_policy(notation.home)
+        assert "Successfully verified signature" in done.stdout + done.stderr
+        (fact,) = facts(source, Tag("web"), signers.root.pem)
+        assert fact.outcome is Outcome.VERIFIED, fact.reason
 
 
 def test_both_refuse_a_stranger(

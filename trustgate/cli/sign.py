@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from trustgate.cli.main import EXIT_CODES
-from trustgate.cli.options import output_option, plain_http_option
+from trustgate.cli.options import Pair, output_option, plain_http_option
 from trustgate.cli.output import emit_json, note
+from trustgate.cli.sign_chart import CHART_OPTIONS, ChartOptions
+from trustgate.cli.sign_notation import NOTATION_OPTIONS, NotationOptions
 from trustgate.cli.signing_options import (
     SigningOptions,
     key_password,
@@ -20,16 +25,46 @@ from trustgate.cli.signing_options import (
 
 __all__ = ["key_password", "read_file", "sign", "tell_signed"]
 
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+def _names(options: type) -> frozenset[str]:
+    return frozenset(one.name for one in fields(options))
+
+
+_OF_MODE: Final[Mapping[str, frozenset[str]]] = {
+    "": (_names(SigningOptions) - {"key"}) | {"annotations", "legacy", "plain_http"},
+    "--notation": _names(NotationOptions) | {"plain_http"},
+    "--helm": _names(ChartOptions),
+}
+"""What only makes sense for some forms of signature, by the option that asks for the form."""
+
+
+def _further_options(command: F) -> F:
+    for option in reversed((*NOTATION_OPTIONS, *CHART_OPTIONS)):
+        command = option(command)
+    return command
+
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("image")
 @signing_options
-@click.option("-a", "annotations", multiple=True, metavar="K=V", help="Signed along with the digest.")
+@click.option("-a", "annotations", multiple=True, type=Pair(), help="Signed along with the digest.")
 @click.option("--legacy", is_flag=True, help="A .sig tag, as cosign 2 writes it, and not a bundle.")
+@click.option("--notation", is_flag=True, help="A Notary Project signature, with --key and --cert.")
+@click.option("--helm", is_flag=True, help="A chart's .prov: IMAGE is a .tgz, --key an OpenPGP key's name.")
+@_further_options
 @plain_http_option
 @output_option
 def sign(
-    image: str, annotations: tuple[str, ...], legacy: bool, plain_http: bool, output: str, **signing: Any
+    image: str,
+    key: str,
+    notation: bool,
+    helm: bool,
+    plain_http: bool,
+    output: str,
+    **given: Any,
 ) -> None:
     """Sign an image, so that cosign verify accepts it: with a key, or with the identity of a CI job.
 
@@ -38,23 +73,61 @@ def sign(
       trustgate sign --key cosign.key oci-layout:./image:1 -a commit=4f2a91c
       trustgate sign --yes registry.example/shop/web@sha256:…        in GitHub Actions or GitLab
       trustgate sign --signing-config own.json --identity-token token.jwt localhost:5080/shop/web:1
+      trustgate sign --notation --key web.key --cert chain.pem localhost:5080/shop/web:1
+      trustgate sign --helm --key charts@example.com web-1.0.0.tgz
 
     The password of an encrypted key is taken from COSIGN_PASSWORD, or asked for. Without a key and without
     services of one's own it is signed with sigstore.dev.
+
+    With --notation it is signed so that notation verify accepts it. With --helm WEB.tgz.prov is written
+    beside the chart WEB.tgz, so that helm verify accepts it.
     """
+    from trustgate.cli.images import open_place
+
+    if notation and helm:
+        raise click.UsageError("give --notation or --helm, not both")
+    _check_options("--notation" if notation else "--helm" if helm else "")
+    if helm:
+        from trustgate.cli.sign_chart import sign_chart
+
+        sign_chart(image, key, _picked(ChartOptions, given), output)
+        return
+    if notation:
+        from trustgate.cli.sign_notation import sign_notation
+
+        place = open_place(image, plain_http=plain_http)
+        done = sign_notation(place, key, _picked(NotationOptions, given))
+    else:
+        place, done = _sign_cosign(image, plain_http, {**given, "key": key})
+    tell_signed(place, done, "sign/1", "signed", output)
+
+
+def _sign_cosign(image: str, plain_http: bool, given: Mapping[str, Any]) -> tuple[Any, Any]:
     from trustgate.cli.images import open_place
     from trustgate.flows.sign import sign_image, sign_image_legacy
 
-    by = open_signatory(SigningOptions(**signing))
-    given = dict(_pair(text) for text in annotations)
+    by = open_signatory(_picked(SigningOptions, given))
+    annotations = dict(given["annotations"])
     place = open_place(image, plain_http=plain_http)
-    if legacy:
-        done = sign_image_legacy(
-            place.source, place.target, by, docker_reference=place.name, annotations=given
+    if given["legacy"]:
+        return place, sign_image_legacy(
+            place.source, place.target, by, docker_reference=place.name, annotations=annotations
         )
-    else:
-        done = sign_image(place.source, place.target, by, annotations=given, now=datetime.now(UTC))
-    tell_signed(place, done, "sign/1", "signed", output)
+    return place, sign_image(place.source, place.target, by, annotations=annotations, now=datetime.now(UTC))
+
+
+def _picked(kind: type[T], given: Mapping[str, Any]) -> T:
+    return kind(**{name: given[name] for name in _names(kind)})
+
+
+def _check_options(mode: str) -> None:
+    """An option that would be ignored is a mistake: who gave it believes that it did something."""
+    ctx = click.get_current_context()
+    foreign = frozenset().union(*_OF_MODE.values()) - _OF_MODE[mode]
+    for param in ctx.command.params:
+        if param.name in foreign and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+            homes = [other or "cosign's signatures" for other in _OF_MODE if param.name in _OF_MODE[other]]
+            raise click.UsageError(f"{param.opts[-1]} is for {' and '.join(homes)}")
 
 
 def tell_signed(place: Any, done: Any, schema: str, word: str, output: str) -> None:
@@ -69,10 +142,3 @@ def tell_signed(place: Any, done: Any, schema: str, word: str, output: str) -> N
         emit_json(schema, document)
     else:
         click.echo(f"{word} {place.at(done.subject)}  ({done.stored} {done.signature})")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.BadParameter(f"{text!r} is not K=V", param_hint="-a")
-    return name, value

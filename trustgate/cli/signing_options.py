@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = click.Path(path_type=Path)
 _OPTIONS = (
-    click.option("--key", "key_file", type=_FILE, help="Private key; without one it is signed keyless."),
+    click.option("--key", default="", metavar="FILE", help="Private key; without one it is signed keyless."),
     click.option(
         "--identity-token",
         metavar="TOKEN|FILE",
@@ -43,7 +43,7 @@ _OPTIONS = (
 class SigningOptions:
     """What the user gave."""
 
-    key_file: Path | None
+    key: str
     identity_token: str
     signing_config: Path | None
     fulcio_url: str
@@ -74,14 +74,14 @@ def open_signatory(options: SigningOptions) -> Signatory:
 
     if options.signing_config and options.urls:
         raise click.UsageError("give --signing-config or the URLs of the services, not both")
-    if options.key_file and options.identity_token:
+    if options.key and options.identity_token:
         raise click.UsageError("give --key or --identity-token, not both")
     http = signing_http()
     click.get_current_context().call_on_close(http.close)
     now = datetime.now(UTC)
     check = _self_check(options, now)
-    if options.key_file:
-        pem = read_file(options.key_file)
+    if options.key:
+        pem = read_file(Path(options.key))
         key = read_private_key(pem, key_password(pem))
         return Signatory(key, open_services(_config(options, now), http), check=check)
     token = read_identity_token(find_identity_token(options.identity_token, os.environ), now)
@@ -144,15 +144,27 @@ def _agree(subject: str, yes: bool) -> None:
 
 def read_file(path: Path) -> bytes:
     """A small file that the user named. Raises ``ConfigInvalid``."""
+    return _read(path, MAX_FILE_BYTES, "trustgate key generate makes a key pair")
+
+
+def read_up_to(path: Path, max_bytes: int, hint: str) -> bytes:
+    """A whole file that the user named. Raises ``ConfigInvalid``, also for one that is larger."""
+    from trustgate.errors import ConfigInvalid
+
+    content = _read(path, max_bytes + 1, hint)
+    if len(content) > max_bytes:
+        raise ConfigInvalid(f"{path} has more than {max_bytes} bytes", hint="is it the right file?")
+    return content
+
+
+def _read(path: Path, most: int, hint: str) -> bytes:
     from trustgate.errors import ConfigInvalid
 
     try:
         with path.open("rb") as file:
-            return file.read(MAX_FILE_BYTES)
+            return file.read(most)
     except OSError as exc:
-        raise ConfigInvalid(
-            f"{path} can't be read: {exc.strerror}", hint="trustgate key generate makes a key pair"
-        ) from exc
+        raise ConfigInvalid(f"{path} can't be read: {exc.strerror}", hint=hint) from exc
 
 
 def key_password(pem: bytes) -> bytes:

@@ -38,14 +38,15 @@ _JSON: Final = "application/json"
 T = TypeVar("T")
 
 
-def service_url(text: str) -> str:
+def service_url(text: str, *, plain_http: bool = False) -> str:
     """``text`` without a slash at its end. Raises ``ConfigInvalid``."""
     parts = urlsplit(text)
-    good = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.netloc))
+    plain = parts.scheme == "http" and (plain_http or is_loopback(parts.netloc))
+    good = parts.scheme == "https" or plain
     if not good or not parts.netloc or "@" in parts.netloc or parts.query or parts.fragment:
+        plainly = "or http" if plain_http else "plain http is spoken to this machine only"
         raise ConfigInvalid(
-            f"{text[:100]!a} is not the address of a signing service",
-            hint="https://HOST[/PATH]; plain http is spoken to this machine only",
+            f"{text[:100]!a} is not the address of a signing service", hint=f"https://HOST[/PATH]; {plainly}"
         )
     return text.rstrip("/")
 
@@ -59,8 +60,8 @@ def signing_http(transport: httpx.BaseTransport | None = None) -> httpx.Client:
 class _Wire:
     """One service."""
 
-    def __init__(self, url: str, http: httpx.Client) -> None:
-        self.url = service_url(url)
+    def __init__(self, url: str, http: httpx.Client, *, plain_http: bool = False) -> None:
+        self.url = service_url(url, plain_http=plain_http)
         self.host = httpx.URL(self.url).netloc.decode("ascii")
         self._http = http
 
@@ -182,10 +183,14 @@ class RekorClient:
 
 
 class TimestampClient:
-    """A timestamp authority; its address is the whole one, path and all."""
+    """A timestamp authority; its address is the whole one, path and all.
 
-    def __init__(self, url: str, http: httpx.Client) -> None:
-        self._wire = _Wire(url, http)
+    ``plain_http`` is for who verifies the answer under the authority's root: the question is a hash, and
+    most public authorities have no https.
+    """
+
+    def __init__(self, url: str, http: httpx.Client, *, plain_http: bool = False) -> None:
+        self._wire = _Wire(url, http, plain_http=plain_http)
 
     def timestamp(self, content: bytes) -> bytes:
         nonce = secrets.randbits(NONCE_BITS)

@@ -488,6 +488,13 @@ def test_each_part_of_a_checkpoint(change: Callable[[str], str], word: str) -> N
     refused(world.bundle_of(made, entries=[entry], stamps=[made.stamp()]), word)
 
 
+def test_a_genuine_checkpoint_of_another_tree() -> None:
+    made, other = signed(), signed()
+    foreign = other.entry()["inclusionProof"]["checkpoint"]
+    entry = made.entry(edit=lambda entry: entry["inclusionProof"].update(checkpoint=foreign))
+    refused(world.bundle_of(made, entries=[entry]), "another tree than the checkpoint")
+
+
 def test_witnesses_may_sign_a_checkpoint_too() -> None:
     made = signed()
     witness = "\u2014 witness.test AAAAAAAAAAAA\n"

@@ -69,6 +69,22 @@ def test_a_signature_counts_when_it_meets_the_condition(
     assert verdict(condition, **known).kind is expected
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("registry.example:5000/prod/api", ALLOW),
+        ("another.example/prod/api:v1", ALLOW),
+        ("registry.example/dev/api", DENY),
+        ("registry.example/prod/api/more", DENY),
+        ("prod/api", DENY),
+        ("", DENY),
+    ],
+)
+def test_a_signature_of_another_repository_is_no_signature_here(said: str, expected: VerdictKind) -> None:
+    assert verdict("reference: same-repository", signed_repository=said).kind is expected
+    assert verdict("reference: any", signed_repository=said).kind is ALLOW
+
+
 def test_why_it_does_not_count_is_told_with_the_condition() -> None:
     result = only(verdict("signatureMaxAge: 30d", signed_at=NOW - 31 * DAY))
     assert result.reason_code == "signature-does-not-count"

@@ -38,6 +38,7 @@ def test_each_kind_of_key_verifies(kind: str, media_type: str) -> None:
     assert fact.identities[0].startswith("x509:")
     assert "verified by release (CN=signer" in fact.reason
     assert (fact.signed_at, fact.timestamps, fact.revocation) == (None, 0, "good")
+    assert fact.unproven == frozenset()
 
 
 @pytest.mark.parametrize("media_type", FORMATS)
