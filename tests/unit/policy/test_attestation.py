@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests import sigstore_world
 from tests.unit.policy import scenes
 from tests.unit.policy.scenes import (
     CHILD,
@@ -99,7 +100,7 @@ def test_type_and_signer_have_to_hold_for_the_same_attestation() -> None:
     """A stranger's provenance beside an SBOM by CI is no provenance by CI."""
     stranger = replace(said("ci"), signers=(Signer("ci", f"key:{'f' * 64}"),))
     verdict = judge(asking(), subject(attestations=saying(stranger, said("ci", kind=SPDX))))
-    assert verdict.kind is DENY
+    assert (verdict.kind, only(verdict).reason_code) == (DENY, "signer-missing")
 
 
 def test_any_of_several_types() -> None:
@@ -168,6 +169,15 @@ def test_what_is_missing_and_how_to_fix_it() -> None:
     assert passed.message == f"{SLSA} attested by ci"
 
 
+def test_without_a_key_the_identity_attests() -> None:
+    files = scenes.tree(policy(attested("{attestor: gh}")), attestors=("ci",))
+    who = "issuer: https://token.example, identity: https://ci.example/release"
+    files["trust/attestors.yaml"] += f"  gh: {{type: keyless, {who}, trustRoot: own}}\n".encode()
+    policies = load(files, revision="r", known_roots={"own": sigstore_world.instance().trusted_root()})
+    result = only(judge(policies, subject()))
+    assert result.fix.startswith("attest it with the identity that is trusted: cosign attest --type https:")
+
+
 def test_what_is_there_instead_is_told() -> None:
     other = only(judge(asking(), subject(attestations=saying(said("ci", kind=SPDX)))))
     assert other.message == f"no attestation of type {SLSA}; it has {SPDX}"
@@ -205,6 +215,12 @@ def test_conditions(condition: str, known: dict[str, Any], expected: VerdictKind
         assert only(verdict).reason_code == "attestation-does-not-count"
 
 
+def test_what_is_broken_is_told_as_broken_whoever_it_names() -> None:
+    claims = replace(said("ci"), outcome=Outcome.BROKEN)
+    verdict = judge(asking(CI, ", transparencyLog: required"), subject(attestations=saying(claims)))
+    assert only(verdict).reason_code == "attestation-broken"
+
+
 def test_an_old_one_is_told_with_the_key_of_the_policy() -> None:
     old = replace(said("ci"), signed_at=NOW - 31 * DAY)
     verdict = judge(asking(CI, ", maxAge: 30d"), subject(attestations=saying(old)))
@@ -225,6 +241,8 @@ def test_a_verdict_ends_when_an_attestation_turns() -> None:
     assert until(", maxAge: 30d", signed_at=NOW - 31 * DAY) is None
     assert until("", valid_until=NOW + DAY) == NOW + DAY
     assert until("") is None
+    assert until("", signed_at=NOW - DAY) is None
+    assert until(", maxAge: 30d", signed_at=NOW - DAY, outcome=Outcome.BROKEN) is None
     index = subject(
         digest=INDEX, role=Role.INDEX, attestations=saying(replace(said("bob"), valid_until=NOW + DAY))
     )

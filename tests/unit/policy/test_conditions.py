@@ -56,6 +56,7 @@ def verdict(condition: str, **known: Any) -> Verdict:
         ("timestamp: always", {"timestamps": 1}, ALLOW),
         ("timestamp: always", {"unproven": STAMP}, DENY),
         ("timestamp: ifCertExpired", {}, ALLOW),
+        ("timestamp: ifCertExpired", {"kind": NOTATION, "revocation": "unknown"}, ALLOW),
         ("revocation: enforce", {}, ALLOW),
         ("revocation: enforce", {"kind": NOTATION, "revocation": "good"}, ALLOW),
         ("revocation: enforce", {"kind": NOTATION, "revocation": "not-asked"}, DENY),
