@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from trustgate.cli.options import at_option, moment_of
 from trustgate.cli.signing_options import read_file
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ _OPTIONS = (
     ),
     click.option("--offline", type=bool, default=True, hidden=True),
     click.option("-a", "annotations", multiple=True, metavar="K=V", help="Must be signed along."),
-    click.option("--at", metavar="TIME", help="Judge as of that moment (2027-01-31T12:00:00Z)."),
+    at_option,
 )  # fmt: skip
 
 
@@ -115,15 +116,7 @@ class CosignOptions:
     @property
     def now(self) -> datetime:
         """The moment that is judged."""
-        if self.at is None:
-            return datetime.now(UTC)
-        try:
-            moment = datetime.fromisoformat(self.at)
-        except ValueError as exc:
-            raise click.UsageError(f"--at: {self.at[:60]!a} is no moment like 2027-01-31T12:00:00Z") from exc
-        if moment.tzinfo is None:
-            raise click.UsageError("--at needs a time zone: end it with Z or +01:00")
-        return moment.astimezone(UTC)
+        return moment_of(self.at)
 
 
 def _refused(name: str, why: str) -> Callable[[F], F]:

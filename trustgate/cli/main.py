@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "why": ("trustgate.cli.why:why", "Explain a decision, or how a pull would be decided."),
     "policy": ("trustgate.cli.policy:policy", "Check policies, and see which is in force."),
     "db": ("trustgate.cli.db:db", "Import advisories, and see which are loaded."),
+    "trust": ("trustgate.cli.trust:trust", "See what is trusted, and what of it ends."),
     "key": ("trustgate.cli.key:key", "Make a signing key, or bring one along."),
     "user": ("trustgate.cli.accounts:user", "Manage users."),
     "robot": ("trustgate.cli.accounts:robot", "Manage robots: accounts for machines."),

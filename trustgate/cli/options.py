@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,17 @@ data_option = click.option(
 password_stdin_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password or secret from stdin, and do not ask."
 )
+at_option = click.option("--at", metavar="TIME", help="Judge as of that moment (2027-01-31T12:00:00Z).")
+
+
+def moment_of(at: str | None) -> datetime:
+    """What ``--at`` says; now without it."""
+    if at is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError as exc:
+        raise click.UsageError(f"--at: {at[:60]!a} is no moment like 2027-01-31T12:00:00Z") from exc
+    if moment.tzinfo is None:
+        raise click.UsageError("--at needs a time zone: end it with Z or +01:00")
+    return moment.astimezone(UTC)

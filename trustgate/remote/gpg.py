@@ -24,7 +24,7 @@ from typing import Any, Final
 import gnupg
 
 from trustgate.errors import KeyUnreadable, OpenPgpUnavailable
-from trustgate.evidence.helm.question import OpenPgpAnswer, OpenPgpQuestion
+from trustgate.evidence.helm.question import KeyLives, OpenPgpAnswer, OpenPgpQuestion
 from trustgate.oci.digest import Digest
 from trustgate.remote.gpg_status import answer_from
 
@@ -63,6 +63,13 @@ class Gpg:
                 signature.unlink(missing_ok=True)
         _check_ended(result.returncode, self._timeout_s)
         return answer_from(result.lines, returncode=result.returncode, key_ends=home.key_ends)
+
+    def lives(self, keyring: bytes) -> KeyLives:
+        """What the keys of a keyring say of themselves. Raises ``OpenPgpUnavailable``."""
+        with self._home(keyring) as home, _translated():
+            listed = home.gpg.list_keys()
+        _check_ended(listed.returncode, self._timeout_s)
+        return _lives(listed, home.key_ends)
 
     def close(self) -> None:
         """Remove the homes."""
@@ -254,6 +261,20 @@ def _key_ends(keys: Any) -> dict[str, datetime]:
             if name and expires.isdigit():
                 ends[name.upper()] = datetime.fromtimestamp(int(expires), UTC)
     return ends
+
+
+def _lives(keys: Any, ends: dict[str, datetime]) -> KeyLives:
+    known: set[str] = set()
+    revoked: set[str] = set()
+    names: dict[str, str] = {}
+    for key in keys:
+        names[key["fingerprint"].upper()] = next(iter(key["uids"]), "")
+        for one in (key, *key.get("subkey_info", {}).values()):
+            fingerprint = str(one.get("fingerprint", "")).upper()
+            known.add(fingerprint)
+            if "r" in {key.get("trust"), one.get("trust")}:
+                revoked.add(fingerprint)
+    return KeyLives(frozenset(known), ends, frozenset(revoked), names)
 
 
 def _stop_agent(home: Path) -> None:

@@ -29,6 +29,9 @@ SHAPES: dict[str, set[str]] = {
     "version/1": {"version", "python"},
     "ls/1": {"repository", "tags"},
     "sign/1": {"subject", "signature", "stored"},
+    "sign-chart/1": {"chart", "digest", "provenance"},
+    "trust/1": {"source", "kind", "holds", "warnings"},
+    "attestors/1": {"source", "attestors", "warnings"},
     "verify/1": {"image", "digest", "candidates", "verified"},
     "scan/1": {"image", "reports"},
     "db/1": {"generation", "updated_at", "records", "known_exploited"},
@@ -83,6 +86,7 @@ def test_without_a_server(call: Call, image: str, tmp_path: Path) -> None:
     keys = {"kind", "evidence", "outcome", "reason", "attestors", "identities"}
     keys |= {"annotations", "signedAt", "logs", "timestamps"}
     assert all(set(item) == keys for item in found["candidates"])
+    check(call("trust", "inspect", "a.pub", "-o", "json"), "trust/1")
     check(call("db", "status", "-o", "json"), "db/1", code=1)
     (tmp_path / "policy").mkdir()
     (problem,) = check(call("policy", "lint", "dir:policy", "-o", "json"), "lint/1", code=1)["problems"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -246,6 +247,36 @@ def test_the_key_that_the_certificate_holds_is_not_a_trusted_key() -> None:
 )
 def test_the_certificate(certificate: dict[str, Any], word: str) -> None:
     refused(v1(**certificate), word)
+
+
+def test_extensions_that_are_no_text() -> None:
+    made = signed(issuer="", claims={"1": "\udcff"})
+    refused(world.bundle_of(made), "not text")
+    name = x509.UniformResourceIdentifier._init_without_validation("https://a\x07b")
+    refused(v1(names=[name]), "can't be read")
+
+
+def test_a_certificate_that_the_root_names_itself() -> None:
+    made = signed()
+    leaf = {"rawBytes": signing_world.b64(world.der(made.holder))}
+
+    def edit(document: dict[str, Any]) -> None:
+        document["certificateAuthorities"][0]["certChain"]["certificates"] = [leaf]
+
+    refused(world.bundle_of(made), "is an anchor itself", ci(edit))
+
+
+def test_several_authorities_of_which_one_issued_it() -> None:
+    def edit(document: dict[str, Any]) -> None:
+        foreign = json.loads(world.instance("two").trusted_root())
+        document["certificateAuthorities"] = foreign["certificateAuthorities"] + (
+            document["certificateAuthorities"] if keep else foreign["certificateAuthorities"]
+        )
+
+    keep = True
+    assert fact(v1(), ci(edit)).outcome is Outcome.VERIFIED
+    keep = False
+    refused(v1(), "none of its authorities issued", ci(edit))
 
 
 def test_by_another_authority_of_the_same_name() -> None:

@@ -39,6 +39,7 @@ from trustgate.evidence.shape import (
 from trustgate.evidence.simple_signing import read_simple_signing
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
+from trustgate.oci.names import Tag
 
 ALICE = world.key()
 IMAGE = world.image()
@@ -214,8 +215,21 @@ def test_a_signatures_manifest_is_small() -> None:
         made.document["annotations"] = {"x": "y" * (MAX_SIGNATURE_MANIFEST_BYTES - 2000)}
         assert role(made) is Role.SIGNATURE
         made.document["annotations"] = {"x": "y" * MAX_SIGNATURE_MANIFEST_BYTES}
-        assert signature_blobs(made.manifest) == ()
+        assert signature_blobs(made.manifest) == attestation_blobs(made.manifest) == ()
+        assert role_blobs(made.manifest) == ()
         assert role_of(made.manifest, made.blobs) is not Role.SIGNATURE
+
+
+def test_what_a_signature_is_about() -> None:
+    tag = legacy_signature_tag(SUBJECT.digest)
+    assert tag is not None
+    other = legacy_signature_tag(Digest.of(b"other"))
+    assert other is not None
+    legacy, bundle = world.legacy_manifest(LAYER).manifest, world.bundle_manifest(SUBJECT, BUNDLE).manifest
+    assert signed_by(legacy, []) is None
+    assert signed_by(legacy, [Tag("v1")]) is None
+    assert signed_by(legacy, [Tag("v1"), tag]) == SUBJECT.digest
+    assert signed_by(bundle, []) == signed_by(bundle, [other]) == SUBJECT.digest
 
 
 # --- one file, two readers -----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -62,3 +63,16 @@ class OpenPgpAnswer:
     status: OpenPgpStatus
     signature: OpenPgpSignature | None = None
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLives:
+    """What the keys of a keyring say of themselves, by fingerprint; their own signatures are verified."""
+
+    known: frozenset[str]
+    """Keys and subkeys that were taken up: what is not signed by itself is not."""
+    ends: Mapping[str, datetime]
+    revoked: frozenset[str]
+    """By their owner; with a primary key go its subkeys."""
+    names: Mapping[str, str]
+    """The first user id of primary keys: foreign text."""
