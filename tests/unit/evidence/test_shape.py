@@ -397,6 +397,10 @@ def test_in_toto_envelopes_under_a_tag_are_attestations() -> None:
     tag = legacy_attestation_tag(SUBJECT.digest)
     assert tag == f"sha256-{SUBJECT.digest.hex}.att"
     assert signed_by(made.manifest, [tag]) == SUBJECT.digest
+    assert signed_by(made.manifest, [fallback_tag(SUBJECT.digest)]) is None
+    other = legacy_attestation_tag(Digest.of(b"other"))
+    assert other is not None
+    assert signed_by(world.bundle_manifest(SUBJECT, BUNDLE).manifest, [other]) == SUBJECT.digest
     assert legacy_attestation_tag(Digest.of(b"x", "sha512")) is None
 
 
