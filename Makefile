@@ -46,8 +46,9 @@ test-interop: $(STAMP) ## with real docker, podman, cosign …; see make clients
 conformance: $(STAMP) ## the official suite of the distribution specification, two settings
 	@$(BIN)/python -m tests.conformance.run
 
-bench: $(STAMP) ## ratios against Distribution, in one run
+bench: $(STAMP) ## ratios against Distribution, verifications a second, first pulls
 	@$(BIN)/python -m tests.bench.run
+	@$(BIN)/python -m tests.bench.verification
 
 docs: $(STAMP) ## docs/_build/html, no warnings allowed
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 import cbor2
+from asn1crypto import core
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -177,6 +178,15 @@ def signer(kind: str = "p256") -> Issued:
     """Leaf, intermediate, root."""
     middle = authority(root(), common_name="intermediate")
     return issue(middle, private=key(kind, "notation"), purposes=[ExtendedKeyUsageOID.CODE_SIGNING])
+
+
+def with_sha1(der: bytes, private: rsa.RSAPrivateKey) -> bytes:
+    """A certificate or CRL signed anew with SHA-1, which ``cryptography`` itself no longer does."""
+    sha256, sha1 = (bytes.fromhex("06092a864886f70d0101" + end) for end in ("0b", "05"))
+    parts_ = [one.dump() for one in core.SequenceOf.load(der.replace(sha256, sha1), spec=core.Any)]
+    signature = private.sign(parts_[0], padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+    bits = core.OctetBitString(signature).dump()
+    return core.SequenceOf([core.Any.load(one) for one in (*parts_[:2], bits)], spec=core.Any).dump()
 
 
 # --- envelopes -----------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ class Sigstore:
             builder = builder.add_extension(x509.SubjectAlternativeName(listed), True)
         extensions = {"8": utf8(issuer)} if issuer else {}
         for number, text in (claims or {}).items():
-            extensions[number] = text.encode() if int(number) < 7 else utf8(text)
+            extensions[number] = text.encode("utf-8", "surrogateescape") if int(number) < 7 else utf8(text)
         for number, value in extensions.items():
             oid = x509.ObjectIdentifier(FULCIO + number)
             builder = builder.add_extension(x509.UnrecognizedExtension(oid, value), False)

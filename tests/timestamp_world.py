@@ -77,6 +77,7 @@ def authority(
     *,
     key: Any = None,
     path_length: int | None = None,
+    usage: bool = True,
     more: tuple[tuple[x509.ExtensionType, bool], ...] = (),
     **changes: Any,
 ) -> Holder:
@@ -85,7 +86,7 @@ def authority(
     extensions = (
         (x509.BasicConstraints(ca=True, path_length=path_length), True),
         (x509.SubjectKeyIdentifier.from_public_key(private.public_key()), False),
-        *([] if any(isinstance(one, x509.KeyUsage) for one, _ in more) else [CERTIFYING]),
+        *([CERTIFYING] if usage else []),
         *more,
     )
     signed_by = issuer.key if issuer else private

@@ -42,7 +42,7 @@ defaults:
 exempt:
   - robots: ["robot$ci"]
     actions: [pull]
-    rules: ["*/signed"]
+    rules: ["*/signed", "*/provenance"]
     why: who signs must read what is not signed yet
 """,
     "trust/attestors.yaml": """\
@@ -67,6 +67,16 @@ rules:
 """
         for kind in ("p256", "rsa", "ed25519")
     },
+    "policies/attested.yaml": """\
+apiVersion: trustgate.dev/v1
+kind: Policy
+metadata: {name: attested}
+mode: enforce
+scope: {actions: [pull], repositories: ["by/attested"]}
+rules:
+  - id: provenance
+    attestation: {predicateType: https://slsa.dev/provenance/v1, by: {attestor: release}}
+""",
     "policies/prod.yaml": """\
 apiVersion: trustgate.dev/v1
 kind: Policy

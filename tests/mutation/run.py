@@ -27,6 +27,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "gate": (
         (
             "trustgate/flows/admit.py",
+            "trustgate/flows/attestations.py",
             "trustgate/flows/gather.py",
             "trustgate/flows/signatures.py",
             "trustgate/flows/verdict_cache.py",
@@ -41,6 +42,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             f"trustgate/evidence/{name}.py"
             for name in (
                 "archive",
+                "attestation",
                 "attestor",
                 "bundle",
                 "cosign",
@@ -171,16 +173,29 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "trustgate/policy/engine.py",
             "trustgate/policy/policy_set.py",
+            "trustgate/policy/predicate_types.py",
             "trustgate/policy/rules.py",
             *(
                 f"trustgate/policy/checks/{name}.py"
-                for name in ("conditions", "content_trust", "counting", "immutability", "severity")
+                for name in (
+                    "attestation",
+                    "conditions",
+                    "content_trust",
+                    "counting",
+                    "immutability",
+                    "reach",
+                    "requirements",
+                    "severity",
+                    "shortfall",
+                )
             ),
         ),
         ("tests/unit/policy",),
     ),
 }
-KNOWN: dict[str, str] = {}
+KNOWN: dict[str, str] = {
+    "trustgate/evidence/certificate_path.py:119": "names are compared again, and paths are bounded",
+}
 """``file:line`` of survivors that change nothing which can be seen, and why."""
 
 

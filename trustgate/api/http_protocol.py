@@ -1,9 +1,9 @@
 """uvicorn's HTTP/1.1 protocol with three things changed, all on the outside of what it does.
 
-Bodies arrive in pieces of up to a megabyte instead of 64 KiB: an upload costs a sixteenth of the hops. A
-refusal may name its reason in the status line (RFC 9112, section 4), which is all that containerd before
-2.3.3 shows of a refused tag (measured). And the head of a request is bounded, in bytes and in time: uvicorn
-would keep whatever comes before the empty line, for as long as it comes.
+A piece of a body goes on as it was read, and the next one waits in the socket until it is asked for: nothing
+is copied together on the way. A refusal may name its reason in the status line (RFC 9112, section 4), which
+is all that containerd before 2.3.3 shows of a refused tag (measured). The head of a request is bounded, in
+bytes and in time: uvicorn would keep what comes before the empty line, for as long as it comes.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-BODY_WATER_MARK_BYTES: Final = 1024 * 1024
-"""Reading pauses above this until the application has taken what is there."""
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Request line and headers; tokens and cookies of real clients stay under 20 KiB."""
 HEAD_S: Final = 30.0
@@ -88,12 +86,12 @@ class RegistryProtocol(HttpToolsProtocol):
             return
         if not cycle.body:
             cycle.body = body
-        else:  # bytes would be copied whole for every piece that comes
+        else:  # of many small chunks; bytes would be copied whole for every one that comes
             if not isinstance(cycle.body, bytearray):
                 cycle.body = bytearray(cycle.body)
             cycle.body += body
-        if len(cycle.body) > BODY_WATER_MARK_BYTES:
-            self.flow.pause_reading()
+        if body:
+            self.flow.pause_reading()  # until the application asks for more
         cycle.message_event.set()
 
 

@@ -19,7 +19,7 @@ from trustgate.ports import Upload, UploadId
 
 T = TypeVar("T")
 
-GATHER_BYTES = 512 * 1024
+GATHER_BYTES = 1024 * 1024
 """Body bytes gathered before they go to a thread for hashing and writing."""
 _CONTENT_RANGE = re.compile(r"(?:bytes )?(\d{1,18})-(\d{1,18})(?:/(?:\d+|\*))?")
 
@@ -123,29 +123,31 @@ class UploadRoutes:
 
     async def _pump(self, exchange: Exchange, session: UploadSession) -> None:
         """Body to store, in pieces that are worth a thread; the next one arrives while one is written."""
-        gathered: bytes | bytearray = b""
+        gathered: list[bytes] = []
+        size = 0
         writing: asyncio.Future[None] | None = None
         more = True
         try:
             while more:
                 piece, more = await exchange.body_chunk()
-                if gathered:
-                    gathered = gathered if isinstance(gathered, bytearray) else bytearray(gathered)
-                    gathered += piece
-                else:
-                    gathered = piece  # a large piece is not copied
-                if len(gathered) >= GATHER_BYTES:
+                gathered.append(piece)
+                size += len(piece)
+                if size >= GATHER_BYTES:
                     if writing is not None:
                         await _written(writing)
-                    writing, gathered = self._write(session, gathered), b""
+                    writing, gathered, size = self._write(session, gathered), [], 0
         finally:  # what has arrived is kept, also when the client goes away
             if writing is not None:
                 await _written(writing)
             if gathered:
                 await _written(self._write(session, gathered))
 
-    def _write(self, session: UploadSession, gathered: bytes | bytearray) -> asyncio.Future[None]:
-        return asyncio.get_running_loop().run_in_executor(self._pool, session.write, gathered)
+    def _write(self, session: UploadSession, pieces: list[bytes]) -> asyncio.Future[None]:
+        def write() -> None:
+            for piece in pieces:
+                session.write(piece)
+
+        return asyncio.get_running_loop().run_in_executor(self._pool, write)
 
 
 async def _written(writing: asyncio.Future[None]) -> None:

@@ -6,14 +6,13 @@ one request reads only so many bytes of those that nobody has judged yet.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from trustgate import __version__
-from trustgate.errors import BlobUnknown, SizeInvalid, StorageFull, StorageUnavailable
+from trustgate.errors import BlobUnknown, SizeInvalid, StorageUnavailable
 from trustgate.evidence.attestation import AttestationFact, attestation_candidates, judge_attestations
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.cosign import candidates_from_bundle_manifest
@@ -26,6 +25,7 @@ from trustgate.evidence.shape import (
     legacy_attestation_tag,
     signed_by,
 )
+from trustgate.flows.stored_evidence import keep, read_evidence
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
@@ -36,11 +36,9 @@ from trustgate.ports import Blobs, BlobStore, Judgements, Manifests, StoredManif
 MAX_ATTESTATION_MANIFESTS: Final = 256
 """Referrers that are judged for one digest, oldest first; that there are more is reported."""
 MAX_MANIFEST_BYTES: Final = 64 * MAX_SIGNATURE_MANIFEST_BYTES
-MAX_FRESH_BYTES: Final = 2 * MAX_ATTACHED_BYTES
-"""Of attestations that nobody has judged yet, for one request; the next request goes on."""
+MAX_FRESH_BYTES: Final = MAX_ATTACHED_BYTES
+"""Of attestations that nobody has judged yet, for one request; the next one goes on. Any manifest fits."""
 NONE: Final = Absent("no attestation is attached to it")
-
-log = logging.getLogger("trustgate.evidence")
 
 
 @dataclass(slots=True)
@@ -147,7 +145,7 @@ class AttestationReader:
             return None
         facts, whole = self._judge(repository, subject, manifest, layers, policies.attestors, now)
         if whole:
-            self._keep(key, facts, now)
+            keep(self._judgements, key, facts, now)
         return facts
 
     def _judge(
@@ -165,29 +163,18 @@ class AttestationReader:
         candidates_in = candidates_from_bundle_manifest if manifest.subject else attestation_candidates
         for layer in layers:
             try:
-                contents = {layer.digest: self._read(repository, layer)}
+                raw = read_evidence(
+                    self._blobs, self._blob_store, repository, layer.digest, max_bytes=layer.size
+                )
             except (BlobUnknown, SizeInvalid) as exc:
                 facts.append(AttestationFact(manifest.digest, layer.digest, Outcome.BROKEN, exc.message))
                 whole = False
                 continue
             judged = judge_attestations(
-                candidates_in(manifest, contents), subject=subject, attestors=attestors, now=now
+                candidates_in(manifest, {layer.digest: raw}), subject=subject, attestors=attestors, now=now
             )
             facts += [replace(fact, predicate=None) for fact in judged if not fact.is_signature]
         return tuple(facts), whole
-
-    def _read(self, repository: RepositoryName, layer: Descriptor) -> bytes:
-        blob = self._blobs.find(repository, layer.digest)
-        if blob is None:
-            raise BlobUnknown(f"{layer.digest.short} is not in the repository")
-        return self._blob_store.read(blob.key, max_bytes=layer.size)
-
-    def _keep(self, key: str, facts: tuple[AttestationFact, ...], now: datetime) -> None:
-        """A pull does not fail because its judgement can't be kept."""
-        try:
-            self._judgements.save(key, facts, now=now)
-        except (StorageUnavailable, StorageFull) as exc:
-            log.warning("a judgement of an attestation could not be kept: %s", exc.message)
 
 
 def _unjudged(rest: Sequence[StoredManifest]) -> tuple[AttestationFact, ...]:

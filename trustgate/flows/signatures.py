@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from trustgate import __version__
-from trustgate.errors import BlobUnknown, SizeInvalid, StorageFull, StorageUnavailable
+from trustgate.errors import BlobUnknown, SizeInvalid, StorageUnavailable
 from trustgate.evidence.attached import Candidate, candidates_in, judge_attached, kind_of, questions_about
 from trustgate.evidence.attestor import signs_charts, signs_tags
 from trustgate.evidence.facts_json import judgement_key
@@ -33,6 +32,7 @@ from trustgate.evidence.shape import (
 )
 from trustgate.flows.chart_evidence import ChartEvidence
 from trustgate.flows.notary_evidence import NotaryEvidence
+from trustgate.flows.stored_evidence import keep, read_evidence
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
@@ -46,8 +46,6 @@ from trustgate.ports import (
     RevocationSource,
     StoredManifest,
 )
-
-log = logging.getLogger("trustgate.evidence")
 
 UNSIGNED: Final = Absent("no signature is attached to it")
 
@@ -111,7 +109,7 @@ class SignatureReader:
         except StorageUnavailable as exc:
             return Unreachable(exc.message)
         if whole:
-            self._keep(key, facts, now)
+            keep(self._judgements, key, facts, now)
         return Known(facts)
 
     def arrived(
@@ -152,13 +150,6 @@ class SignatureReader:
         facts = (*judged, *lost, *_unjudged(found))
         return facts, not lost and all(fact.revocation != "unknown" for fact in facts)
 
-    def _keep(self, key: str, facts: tuple[SignatureFact, ...], now: datetime) -> None:
-        """A pull does not fail because its judgement can't be kept."""
-        try:
-            self._judgements.save(key, facts, now=now)
-        except (StorageUnavailable, StorageFull) as exc:
-            log.warning("a judgement of signatures could not be kept: %s", exc.message)
-
     def _candidates(
         self, repository: RepositoryName, stored: Iterable[StoredManifest]
     ) -> tuple[list[Candidate], list[SignatureFact]]:
@@ -189,10 +180,9 @@ class SignatureReader:
     def _contents(self, repository: RepositoryName, manifest: Manifest) -> Mapping[Digest, bytes]:
         contents: dict[Digest, bytes] = {}
         for descriptor in signature_blobs(manifest):
-            blob = self._blobs.find(repository, descriptor.digest)
-            if blob is None:
-                raise BlobUnknown(f"{descriptor.digest.short} is not in the repository")
-            contents[descriptor.digest] = self._blob_store.read(blob.key, max_bytes=MAX_BUNDLE_BYTES)
+            contents[descriptor.digest] = read_evidence(
+                self._blobs, self._blob_store, repository, descriptor.digest, max_bytes=MAX_BUNDLE_BYTES
+            )
         return contents
 
 

@@ -137,6 +137,7 @@ def _content_trust(
         subject=trust.subject,
         inherits=children == "inherit",
         each=children == "each",
+        same_repository=trust.reference == "same-repository",
         conditions=Conditions(
             max_age=trust.signature_max_age,
             log=trust.transparency_log,

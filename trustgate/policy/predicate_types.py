@@ -22,7 +22,7 @@ def why_refused(text: str) -> str:
             f"{text!r} is a short name of cosign's; write the whole predicate type: {PREDICATE_TYPES[text]}"
         )
     if not _is_uri(text):
-        guess = next((f' (did you mean "{one}"?)' for one in sorted(_KNOWN) if text and text in one), "")
+        guess = next((f' (did you mean "{one}"?)' for one in sorted(_KNOWN) if text in one), "")
         guess = guess or did_you_mean(text, _KNOWN)
         return f"expected a predicate type, which is a whole URI, found {text[:60]!r}{guess}"
     return ""

@@ -111,6 +111,8 @@ class Conditions:
     log: Literal["required", "ifPresent", "ignore"] = "ignore"
     timestamp: bool = False
     revocation: bool = False
+    repository: RepositoryName | None = None
+    """What the signer must have said that it signs, so that a signature is good in one place only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class ContentTrust:
     subject: Literal["index", "manifest", "index-or-manifest"]
     inherits: bool
     each: bool
+    same_repository: bool = False
+    """Whether a signature counts only where the signer said that the image is."""
     conditions: Conditions = Conditions()
 
     kind: Literal["contentTrust"] = field(default="contentTrust", init=False)

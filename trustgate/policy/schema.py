@@ -227,6 +227,7 @@ class ContentTrust(Strict):
     signature_max_age: Span | None = None
     transparency_log: TransparencyLog = "ignore"
     timestamp: Timestamp = "ifCertExpired"
+    reference: Annotated[Literal["any", "same-repository"], word("any", "same-repository")] = "any"
     revocation: Annotated[Literal["enforce"] | None, word("enforce", later=("log", "skip"))] = None
     parts = {"require": Requirement}
 

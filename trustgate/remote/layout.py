@@ -59,6 +59,7 @@ class LayoutSource:
 
     def __init__(self, directory: Path, *, create: bool = False) -> None:
         self._directory = directory
+        self._last_read: tuple[tuple[int, int, int], list[dict[str, Any]]] | None = None
         if create and not (directory / "oci-layout").exists():
             self._begin()
         if not (directory / "oci-layout").is_file():
@@ -169,9 +170,14 @@ class LayoutSource:
         return True
 
     def _entries(self) -> list[dict[str, Any]]:
+        """What the index lists; read again only when it is another file than the last time."""
         path = self._directory / "index.json"
         try:
             with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                state = (status.st_ino, status.st_mtime_ns, status.st_size)
+                if self._last_read is not None and self._last_read[0] == state:
+                    return self._last_read[1]
                 document = loads(file.read(MAX_INDEX_BYTES + 1), max_bytes=MAX_INDEX_BYTES)
         except FileNotFoundError as exc:
             raise NotFound(f"{self._directory} has no index.json", hint=_NO_LAYOUT) from exc
@@ -182,7 +188,9 @@ class LayoutSource:
         entries = document.get("manifests") if isinstance(document, dict) else None
         if not isinstance(entries, list) or len(entries) > MAX_INDEX_ENTRIES:
             raise UpstreamFailed(f"{path} lists no manifests", hint=_AGAIN)
-        return [entry for entry in entries if isinstance(entry, dict)]
+        found = [entry for entry in entries if isinstance(entry, dict)]
+        self._last_read = (state, found)
+        return found
 
     def _listed(self, entry: dict[str, Any]) -> Digest:
         try:

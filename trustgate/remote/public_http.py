@@ -24,6 +24,9 @@ from trustgate.errors import UpstreamFailed
 MAX_URL_CHARACTERS: Final = 2048
 MAX_LOOKUPS: Final = 4
 """Names that are looked up at the same time: a resolver that hangs holds no more threads."""
+MAX_ADDRESSES: Final = 3
+"""Addresses of one host that are tried."""
+MIN_TIMEOUT_S: Final = 0.05
 _PORTS: Final = {"http": 80, "https": 443}
 _INNER: Final = tuple(
     map(
@@ -67,6 +70,10 @@ def _inside(address: Address) -> Iterator[Address]:
             yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
 
 
+class _NotConnected(UpstreamFailed):
+    """Nobody listens at one address of a host; another may."""
+
+
 class PublicHttp:
     """A client for foreign addresses. ``allowed`` names hosts (or ``host:port``) that may be inside."""
 
@@ -84,6 +91,8 @@ class PublicHttp:
             transport=transport,
             trust_env=False,
             follow_redirects=False,
+            # connections are pooled by address, and one address may serve many names
+            limits=httpx.Limits(max_keepalive_connections=0),
             headers={"User-Agent": f"trustgate/{__version__}", "Accept-Encoding": "identity"},
         )
 
@@ -98,24 +107,29 @@ class PublicHttp:
         deadline = time.monotonic() + timeout_s
         parts = _split(url)
         host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
-        address = self._address(host, port, timeout_s)
-        # the connection goes to the address that was checked; the name is for the server and its certificate
-        request = self._http.build_request(
-            "GET" if post is None else "POST",
-            httpx.URL(url).copy_with(host=address),
-            content=post,
-            headers={
-                "Host": _authority(host, parts),
-                **({"Content-Type": content_type} if content_type else {}),
-            },
-            timeout=timeout_s,
-            extensions={"sni_hostname": host} if parts.scheme == "https" else {},
-        )
-        with _translated(host), _answer(self._http, request) as answer:
-            return _body(answer, host, max_bytes, deadline)
+        failed = UpstreamFailed(f"{host}: no address answered")
+        for address in self._addresses(host, port, timeout_s)[:MAX_ADDRESSES]:
+            # the connection goes to the address that was checked; the name is for the server's certificate
+            request = self._http.build_request(
+                "GET" if post is None else "POST",
+                httpx.URL(url).copy_with(host=address),
+                content=post,
+                headers={
+                    "Host": _authority(host, parts),
+                    **({"Content-Type": content_type} if content_type else {}),
+                },
+                timeout=max(deadline - time.monotonic(), MIN_TIMEOUT_S),
+                extensions={"sni_hostname": host} if parts.scheme == "https" else {},
+            )
+            try:
+                with _translated(host), _answer(self._http, request) as answer:
+                    return _body(answer, host, max_bytes, deadline)
+            except _NotConnected as exc:
+                failed = exc
+        raise failed
 
-    def _address(self, host: str, port: int, timeout_s: float) -> str:
-        """One address of ``host``, after all of them were looked at."""
+    def _addresses(self, host: str, port: int, timeout_s: float) -> list[str]:
+        """The addresses of ``host``, in the resolver's order; each of them has to be a public one."""
         try:
             found = self._lookups.submit(self._resolve, host, port).result(timeout_s)
             addresses = [ipaddress.ip_address(one.partition("%")[0]) for one in found]
@@ -129,7 +143,7 @@ class PublicHttp:
             inner = next((one for one in addresses if not is_public(one)), None)
             if inner is not None:
                 raise UpstreamFailed(f"{host} is at {inner}, which is not a public address", hint=_HINT)
-        return str(addresses[0])
+        return list(map(str, addresses))
 
 
 def _split(url: str) -> SplitResult:
@@ -157,6 +171,8 @@ def _authority(host: str, parts: SplitResult) -> str:
 def _translated(host: str) -> Iterator[None]:
     try:
         yield
+    except httpx.ConnectError as exc:
+        raise _NotConnected(f"{host} can't be connected to") from exc
     except httpx.TimeoutException as exc:
         raise UpstreamFailed(f"{host} did not answer in time") from exc
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as exc:

@@ -3,14 +3,18 @@ say of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from trustgate.flows.attestations import AttestationReader
 from trustgate.flows.chart_evidence import ChartEvidence
 from trustgate.flows.notary import TrustFlow
 from trustgate.flows.notary_evidence import NotaryEvidence
 from trustgate.flows.signatures import SignatureReader
+from trustgate.oci.manifest import Manifest
+from trustgate.oci.names import RepositoryName, Tag
+from trustgate.policy.policy_set import PolicySet
 from trustgate.ports import Clock
 from trustgate.remote.gpg import Gpg
 from trustgate.remote.revocation import RevocationClient
@@ -26,6 +30,18 @@ class EvidenceParts:
     attestations: AttestationReader
     trust: TrustFlow
     close: Callable[[], None]
+
+    def arrived(
+        self,
+        repository: RepositoryName,
+        manifest: Manifest,
+        tags: Sequence[Tag],
+        policies: PolicySet,
+        now: datetime,
+    ) -> None:
+        """Judge what was just pushed, if it is evidence: the pulls that follow only evaluate."""
+        self.signatures.arrived(repository, manifest, tags, policies, now)
+        self.attestations.arrived(repository, manifest, tags, policies, now)
 
 
 def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidenceParts:

@@ -94,9 +94,7 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
 
     def pushed(repository: RepositoryName, manifest: Manifest, tags: tuple[Tag, ...]) -> None:
         worker.wake()
-        policies, now = in_force(reload), clock.now()
-        evidence.signatures.arrived(repository, manifest, tags, policies, now)
-        evidence.attestations.arrived(repository, manifest, tags, policies, now)
+        evidence.arrived(repository, manifest, tags, in_force(reload), clock.now())
 
     push, pull, charts = _transfer(settings, clock, store, gate, pushed)
     authenticate = authenticator(identity, _caller(pool))

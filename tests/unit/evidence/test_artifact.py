@@ -104,6 +104,34 @@ def test_the_message(edit: world.Edit, word: str) -> None:
     refused(message(ALICE, edit=edit), alice(), word)
 
 
+def older(document: dict[str, Any]) -> None:
+    document["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.1"
+
+
+def test_the_oldest_bundles_may_bring_a_promise_alone_but_not_nothing() -> None:
+    def without(*names: str) -> world.Edit:
+        def edit(document: dict[str, Any]) -> None:
+            older(document)
+            for name in names:
+                del document["verificationMaterial"]["tlogEntries"][0][name]
+
+        return edit
+
+    assert verify_artifact(message(ALICE, edit=without("inclusionProof")), FILE, alice(), now=world.NOW).logs
+    bare = message(ALICE, edit=without("inclusionProof", "inclusionPromise", "integratedTime"))
+    refused(bare, alice(), "no inclusion proof")
+
+
+def test_an_entry_of_an_envelope_is_not_of_a_message() -> None:
+    made = world.sign_statement(Digest(f"sha256:{DIGEST.sha256.hex()}"), key=ALICE, holder=ALICE.public_key())
+    entry = made.entry("dsse")
+
+    def edit(document: dict[str, Any]) -> None:
+        document["verificationMaterial"]["tlogEntries"] = [entry]
+
+    refused(message(ALICE, edit=edit), alice(), "is of a DSSE envelope")
+
+
 def test_another_file() -> None:
     refused(message(ALICE), alice(), "another artifact", artifact_of(b"x"))
 

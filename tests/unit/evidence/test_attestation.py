@@ -248,3 +248,43 @@ def test_a_manifest_of_several_layers_and_candidates_in_order() -> None:
     assert [fact.outcome for fact in facts] == [Outcome.VERIFIED, Outcome.BROKEN]
     assert [fact.content for fact in facts] == [Digest.of(good), Digest.of(bad)]
     assert attestation_candidates(artifact.manifest, {}) == ()
+
+
+# --- for counting --------------------------------------------------------------------------------
+
+
+def test_a_statement_that_is_wrapped_anew_is_the_same_statement() -> None:
+    one = by_key()
+    bundle = world.bundle_of(one, entries=[], stamps=[])
+    wrapped = json.dumps(json.loads(bundle), indent=1).encode()
+    facts = [judged(bundle), judged(wrapped), judged(layer(envelope(one)))]
+    assert {fact.outcome for fact in facts} == {Outcome.VERIFIED}
+    assert len({fact.content for fact in facts}) == 3
+    assert {fact.statement for fact in facts} == {Digest.of(one.payload)}
+    assert facts[0].attestors == ("alice",)
+
+    def other(said: dict[str, Any]) -> None:
+        said["predicate"] = {"buildType": "ninja"}
+
+    assert judged(layer(envelope(by_key(other)))).statement != facts[0].statement
+
+
+def test_a_log_entry_that_nobody_can_verify_is_told() -> None:
+    blind = Attestor("alice", key_trust(signing_world.public_pem(ALICE)))
+    one = by_key()
+    found = judged(signing_world.bundle_candidate(SUBJECT, world.bundle_of(one)), blind)
+    assert (found.outcome, found.logs, "log" in found.unproven) == (Outcome.VERIFIED, 0, True)
+
+
+def test_what_is_written_is_known_of_what_does_not_count() -> None:
+    signature = judged(world.bundle_of(world.sign_statement(SUBJECT)))
+    assert (signature.is_signature, signature.outcome) == (True, Outcome.NOT_UNDERSTOOD)
+    assert not judged(world.bundle_of(made())).is_signature
+
+    def elsewhere(said: dict[str, Any]) -> None:
+        said["subject"] = [{"name": "other", "digest": {"sha256": OTHER.hex}}]
+
+    broken = judged(world.bundle_of(made(elsewhere)))
+    assert (broken.outcome, broken.predicate_type, broken.signers) == (Outcome.BROKEN, SLSA, ())
+    named_badly = judged(world.bundle_of(made(lambda said: said.update(predicateType="x" * 513))))
+    assert (named_badly.outcome, named_badly.predicate_type) == (Outcome.BROKEN, "")

@@ -87,7 +87,7 @@ def test_the_order_of_what_is_given_does_not_matter() -> None:
     [
         ({"dead": world.MOMENT - timedelta(days=1)}, "is valid from"),
         ({"born": world.MOMENT + timedelta(days=1)}, "is valid from"),
-        ({"more": ((usage(crl_sign=True), True),)}, "may not sign certificates"),
+        ({"usage": False, "more": ((usage(crl_sign=True), True),)}, "may not sign certificates"),
         ({"more": ((x509.ExtendedKeyUsage([CODE]), False),)}, "another purpose"),
         ({"more": ((x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b""), True),)}, "not judged"),
         ({"more": ((x509.NameConstraints([x509.DNSName("a")], None), False),)}, "not judged"),
@@ -101,10 +101,20 @@ def test_each_authority_is_checked(changes: dict[str, Any], match: str) -> None:
         path(world.signer(between), between)
 
 
+def test_an_authority_that_does_not_say_what_its_key_is_for() -> None:
+    between = world.authority("between", ROOT, usage=False)
+    assert path(world.signer(between), between) == 3
+
+
+def test_a_certificate_that_says_it_is_no_authority() -> None:
+    end = world.signer(ROOT, extensions=((x509.BasicConstraints(ca=False, path_length=None), True),))
+    with pytest.raises(PathRefused, match="not an authority"):
+        path(world.signer(end), end)
+
+
 @pytest.mark.parametrize(
     "more",
     [
-        ((usage(key_cert_sign=True), True),),
         ((x509.ExtendedKeyUsage([STAMPING]), False),),
         ((x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]), False),),
         ((x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b""), False),),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -248,6 +249,36 @@ def test_the_certificate(certificate: dict[str, Any], word: str) -> None:
     refused(v1(**certificate), word)
 
 
+def test_extensions_that_are_no_text() -> None:
+    made = signed(issuer="", claims={"1": "\udcff"})
+    refused(world.bundle_of(made), "not text")
+    name = x509.UniformResourceIdentifier._init_without_validation("https://a\x07b")
+    refused(v1(names=[name]), "can't be read")
+
+
+def test_a_certificate_that_the_root_names_itself() -> None:
+    made = signed()
+    leaf = {"rawBytes": signing_world.b64(world.der(made.holder))}
+
+    def edit(document: dict[str, Any]) -> None:
+        document["certificateAuthorities"][0]["certChain"]["certificates"] = [leaf]
+
+    refused(world.bundle_of(made), "is an anchor itself", ci(edit))
+
+
+def test_several_authorities_of_which_one_issued_it() -> None:
+    def edit(document: dict[str, Any]) -> None:
+        foreign = json.loads(world.instance("two").trusted_root())
+        document["certificateAuthorities"] = foreign["certificateAuthorities"] + (
+            document["certificateAuthorities"] if keep else foreign["certificateAuthorities"]
+        )
+
+    keep = True
+    assert fact(v1(), ci(edit)).outcome is Outcome.VERIFIED
+    keep = False
+    refused(v1(), "none of its authorities issued", ci(edit))
+
+
 def test_by_another_authority_of_the_same_name() -> None:
     other = timestamp_world.authority("fulcio intermediate one", world.instance("two").root)
     impostor = replace(world.instance(), between=other)
@@ -486,6 +517,13 @@ def test_each_part_of_a_checkpoint(change: Callable[[str], str], word: str) -> N
     made = signed()
     entry = made.entry("hashedrekord", "0.0.2", edit=checkpoint(change))
     refused(world.bundle_of(made, entries=[entry], stamps=[made.stamp()]), word)
+
+
+def test_a_genuine_checkpoint_of_another_tree() -> None:
+    made, other = signed(), signed()
+    foreign = other.entry()["inclusionProof"]["checkpoint"]
+    entry = made.entry(edit=lambda entry: entry["inclusionProof"].update(checkpoint=foreign))
+    refused(world.bundle_of(made, entries=[entry]), "another tree than the checkpoint")
 
 
 def test_witnesses_may_sign_a_checkpoint_too() -> None:

@@ -17,25 +17,29 @@ import pytest
 from tests import signing_world as world
 from tests.images import tar
 from trustgate.evidence.archive import opens_as_layer
-from trustgate.evidence.attestation import MAX_ATTESTATION_BYTES
+from trustgate.evidence.attestation import MAX_ATTESTATION_BYTES, MAX_ATTESTATION_LAYERS
 from trustgate.evidence.cosign import candidates_from_bundle_manifest, candidates_from_legacy_manifest
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role, SignatureKind
 from trustgate.evidence.notation.attributes import PAYLOAD_TYPE
 from trustgate.evidence.notation.manifest import NOTARY_SIGNATURE
 from trustgate.evidence.shape import (
+    MAX_ATTACHED_BYTES,
     MAX_SIGNATURE_LAYERS,
     MAX_SIGNATURE_MANIFEST_BYTES,
     attestation_blobs,
     fallback_tag,
     is_referrers_tag,
+    legacy_attestation_tag,
     legacy_signature_tag,
     role_blobs,
     role_of,
     signature_blobs,
+    signed_by,
 )
 from trustgate.evidence.simple_signing import read_simple_signing
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
+from trustgate.oci.names import Tag
 
 ALICE = world.key()
 IMAGE = world.image()
@@ -211,8 +215,21 @@ def test_a_signatures_manifest_is_small() -> None:
         made.document["annotations"] = {"x": "y" * (MAX_SIGNATURE_MANIFEST_BYTES - 2000)}
         assert role(made) is Role.SIGNATURE
         made.document["annotations"] = {"x": "y" * MAX_SIGNATURE_MANIFEST_BYTES}
-        assert signature_blobs(made.manifest) == ()
+        assert signature_blobs(made.manifest) == attestation_blobs(made.manifest) == ()
+        assert role_blobs(made.manifest) == ()
         assert role_of(made.manifest, made.blobs) is not Role.SIGNATURE
+
+
+def test_what_a_signature_is_about() -> None:
+    tag = legacy_signature_tag(SUBJECT.digest)
+    assert tag is not None
+    other = legacy_signature_tag(Digest.of(b"other"))
+    assert other is not None
+    legacy, bundle = world.legacy_manifest(LAYER).manifest, world.bundle_manifest(SUBJECT, BUNDLE).manifest
+    assert signed_by(legacy, []) is None
+    assert signed_by(legacy, [Tag("v1")]) is None
+    assert signed_by(legacy, [Tag("v1"), tag]) == SUBJECT.digest
+    assert signed_by(bundle, []) == signed_by(bundle, [other]) == SUBJECT.digest
 
 
 # --- one file, two readers -----------------------------------------------------------------------
@@ -349,3 +366,118 @@ def test_tags_by_which_signatures_are_found() -> None:
         f"sha256-{digest.hex}\n",
     ):
         assert not is_referrers_tag(tag)
+
+
+# --- attestations under a tag --------------------------------------------------------------------
+
+
+def attested(*envelopes: bytes) -> world.Artifact:
+    """A ``.att`` manifest as cosign makes it."""
+    made = world.legacy_manifest(LAYER)
+    made.document["layers"] = [made.add(media.DSSE_ENVELOPE, one) for one in envelopes]
+    return made
+
+
+def envelope(**changes: Any) -> bytes:
+    document = json.loads(BUNDLE)["dsseEnvelope"]
+    return world.as_json({**document, **changes})
+
+
+ENVELOPE = envelope()
+
+
+def test_in_toto_envelopes_under_a_tag_are_attestations() -> None:
+    made = attested(ENVELOPE, envelope(signatures=[{"keyid": "x", "sig": world.b64(b"y")}]), ENVELOPE)
+    assert role_blobs(made.manifest) == made.manifest.blobs
+    assert [one.digest for one in attestation_blobs(made.manifest)] == [
+        one.digest for one in made.manifest.layers[:2]
+    ]
+    assert role(made) is Role.SIGNATURE
+    assert signature_blobs(made.manifest) == (), "and no signature is read from them"
+    tag = legacy_attestation_tag(SUBJECT.digest)
+    assert tag == f"sha256-{SUBJECT.digest.hex}.att"
+    assert signed_by(made.manifest, [tag]) == SUBJECT.digest
+    assert signed_by(made.manifest, [fallback_tag(SUBJECT.digest)]) is None
+    other = legacy_attestation_tag(Digest.of(b"other"))
+    assert other is not None
+    assert signed_by(world.bundle_manifest(SUBJECT, BUNDLE).manifest, [other]) == SUBJECT.digest
+    assert legacy_attestation_tag(Digest.of(b"x", "sha512")) is None
+
+
+def mixed(made: world.Artifact) -> None:
+    made.document["layers"].append(made.add(media.COSIGN_SIMPLE_SIGNING, LAYER.payload))
+
+
+def many_attestations(made: world.Artifact) -> None:
+    made.document["layers"] *= MAX_ATTESTATION_LAYERS + 1
+
+
+def together_too_large(made: world.Artifact) -> None:
+    (only,) = made.document["layers"]
+    made.document["layers"] = [{**only, "size": MAX_ATTESTATION_BYTES}] * 2 + [only]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        one_layer_of_an_image,
+        mixed,
+        many_attestations,
+        together_too_large,
+        lambda made: made.document.update(layers=[]),
+        lambda made: made.document.update(subject=SUBJECT.as_json()),
+        layer(size=MAX_ATTESTATION_BYTES + 1),
+        layer(mediaType="application/json"),
+        config(size=64 * 1024 + 1),
+        config(mediaType=media.DOCKER_CONFIG),
+    ],
+)
+def test_descriptors_that_rule_attestations_out(change: Callable[[world.Artifact], object]) -> None:
+    made = attested(ENVELOPE)
+    change(made)
+    assert attestation_blobs(made.manifest) == role_blobs(made.manifest) == ()
+    assert role_of(made.manifest, made.blobs) is not Role.SIGNATURE
+
+
+def test_attestations_up_to_the_limit_are_read() -> None:
+    made = attested(ENVELOPE)
+    (only,) = made.document["layers"]
+    made.document["layers"] = [{**only, "size": MAX_ATTACHED_BYTES // 2}] * 2
+    assert attestation_blobs(made.manifest)
+    made.document["annotations"] = {"x": "y" * MAX_SIGNATURE_MANIFEST_BYTES}
+    assert attestation_blobs(made.manifest) == role_blobs(made.manifest) == ()
+    bundle = world.bundle_manifest(SUBJECT, BUNDLE)
+    bundle.document["annotations"] = {"x": "y" * MAX_SIGNATURE_MANIFEST_BYTES}
+    assert attestation_blobs(bundle.manifest) == role_blobs(bundle.manifest) == ()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"a program",
+        b"\x1f\x8b a layer",
+        envelope(payloadType="text/plain"),
+        envelope(payload="?"),
+        envelope(payload=""),
+        envelope(signatures=[]),
+        envelope(more=1),
+        both(
+            b'{"signatures":[{"keyid":"',
+            b'","sig":"YQ=="}],"payloadType":"application/vnd.in-toto+json","payload":"YQ=="}',
+        ),
+    ],
+)
+def test_content_that_is_no_envelope_makes_no_attestation(raw: bytes) -> None:
+    """An image can never pass as one: each layer has to be a document, and nothing that unpacks."""
+    assert role(attested(raw)) is Role.IMAGE
+    assert role(attested(ENVELOPE, raw)) is Role.IMAGE
+
+
+def test_attestations_need_an_image_configuration_too() -> None:
+    made = attested(ENVELOPE)
+    made.document["config"] = made.add(media.OCI_CONFIG, b'{"entrypoint": "x"}')
+    assert role(made) is Role.IMAGE
+    assert role_of(attested(ENVELOPE).manifest, {Digest.of(ENVELOPE): ENVELOPE}) is Role.IMAGE

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from asn1crypto import cms, core
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
@@ -207,6 +207,54 @@ def test_weak_hashes(more: dict[str, Any]) -> None:
     refused(world.token(OVER, **more), "sha1")
 
 
+@pytest.mark.parametrize(("name", "digest"), [("sha384", hashes.SHA384()), ("sha1", hashes.SHA1())])  # noqa: S303
+def test_the_signature_s_hash_is_the_digest_s(name: str, digest: hashes.HashAlgorithm) -> None:
+    def other(document: dict[str, Any]) -> None:
+        info = document["signer_infos"][0]
+        info["signature"] = world.stamps().signer.key.sign(info["signed_attrs"].dump(), ec.ECDSA(digest))
+        info["signature_algorithm"] = {"algorithm": f"{name}_ecdsa"}
+
+    refused(world.token(OVER, edit=other), f"uses '{name}'")
+
+
+def test_the_signature_names_another_key_identifier() -> None:
+    def other(document: dict[str, Any]) -> None:
+        document["signer_infos"][0]["sid"] = cms.SignerIdentifier("subject_key_identifier", b"another")
+
+    refused(world.token(OVER, edit=other), "neither embedded nor known")
+
+
+def test_an_extension_of_the_content_that_is_not_critical() -> None:
+    def odd(said: dict[str, Any]) -> None:
+        said["extensions"] = [{"extn_id": "1.2.3.4", "critical": False, "extn_value": b"\x05\x00"}]
+
+    assert verified(world.token(OVER, edit_info=odd))
+
+
+def test_the_signature_names_another_authority_s_certificate() -> None:
+    def other(document: dict[str, Any]) -> None:
+        number = world.stamps().signer.certificate.serial_number
+        issuer = world.asn1_x509.Certificate.load(
+            world.der(world.stamps("foreign").signer.certificate)
+        ).issuer
+        sid = cms.SignerIdentifier("issuer_and_serial_number", {"issuer": issuer, "serial_number": number})
+        document["signer_infos"][0]["sid"] = sid
+
+    refused(world.token(OVER, edit=other), "neither embedded nor known")
+
+
+def test_the_signature_names_another_certificate_of_the_same_authority() -> None:
+    second = world.signer(world.stamps().between)
+
+    def other(document: dict[str, Any]) -> None:
+        name = {"issuer": world.asn1_x509.Certificate.load(world.der(second.certificate)).issuer}
+        sid = {**name, "serial_number": second.certificate.serial_number}
+        document["signer_infos"][0]["sid"] = cms.SignerIdentifier("issuer_and_serial_number", sid)
+
+    certificates = (*world.stamps().chain[:2], second.certificate)
+    refused(world.token(OVER, certificates=certificates, edit=other), "names another certificate")
+
+
 @pytest.mark.parametrize(
     ("extensions", "match"),
     [
@@ -230,9 +278,10 @@ def test_the_certificate_must_be_for_timestamps(extensions: Any, match: str) -> 
 
 
 def test_the_key_may_be_for_signatures() -> None:
-    usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
-    holder = world.signer(world.stamps().between, extensions=(*world.STAMPING, (usage, True)))
-    assert verified(world.token(OVER, holder))
+    for signs, commits in ((True, False), (False, True)):
+        usage = x509.KeyUsage(signs, commits, False, False, False, False, False, False, False)
+        holder = world.signer(world.stamps().between, extensions=(*world.STAMPING, (usage, True)))
+        assert verified(world.token(OVER, holder))
 
 
 @pytest.mark.parametrize("late", [True, False])

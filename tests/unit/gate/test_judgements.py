@@ -12,7 +12,14 @@ from tests.clocks import SetClock
 from tests.unit.gate.conftest import SIGNED, TRUST, Gated
 from tests.unit.policy import scenes
 from trustgate.errors import StorageFull, StorageUnavailable
-from trustgate.evidence.facts_json import facts_from_json, facts_to_json, judgement_key
+from trustgate.evidence.attestation import AttestationFact
+from trustgate.evidence.facts_json import (
+    attestations_from_json,
+    attestations_to_json,
+    facts_from_json,
+    facts_to_json,
+    judgement_key,
+)
 from trustgate.evidence.model import Outcome, SignatureFact, SignatureKind, Signer, Subject
 from trustgate.flows import signatures
 from trustgate.oci.digest import Digest
@@ -43,9 +50,37 @@ def test_facts_come_back_as_they_were(fact: SignatureFact) -> None:
     assert facts_from_json(facts_to_json([fact, FACT])) == (fact, FACT)
 
 
+ATTESTED = AttestationFact(
+    evidence=Digest.of(b"manifest"),
+    content=Digest.of(b"layer"),
+    outcome=Outcome.VERIFIED,
+    reason="verified by ci",
+    predicate_type="https://slsa.dev/provenance/v1",
+    statement=Digest.of(b"statement"),
+    signers=FACT.signers,
+    signed_at=FACT.signed_at,
+    logs=2,
+    timestamps=1,
+    unproven=frozenset({"log", "timestamp"}),
+    valid_until=FACT.valid_until,
+)
+
+
+@pytest.mark.parametrize(
+    "fact", [ATTESTED, replace(ATTESTED, statement=None, signed_at=None, valid_until=None)]
+)
+def test_facts_about_attestations_come_back_without_what_they_say(fact: AttestationFact) -> None:
+    large = replace(fact, predicate={"packages": ["x"] * 1000})
+    assert attestations_from_json(attestations_to_json([large, ATTESTED])) == (fact, ATTESTED)
+
+
 def test_facts_of_another_schema_are_refused() -> None:
     with pytest.raises(ValueError, match="schema"):
         facts_from_json({**facts_to_json([]), "schema": 2})
+    with pytest.raises(ValueError, match="schema"):
+        attestations_from_json(dict(facts_to_json([FACT])))
+    with pytest.raises(ValueError, match="schema"):
+        facts_from_json(dict(attestations_to_json([ATTESTED])))
 
 
 def test_the_key_tells_apart_all_that_a_judgement_rests_on() -> None:

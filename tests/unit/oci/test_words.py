@@ -147,6 +147,16 @@ def test_json_with_two_meanings_is_refused(raw: bytes, why: str) -> None:
         loads(raw, max_bytes=1000 if why == "bytes" else 100_000)
 
 
+def test_a_string_without_end_costs_no_more_than_its_length() -> None:
+    """Each quote in it once began a search to the end of the document: hours for a megabyte."""
+    raw = b"[" * 65 + b'"' + b'\\"' * 500_000
+    with pytest.raises(JsonRefused, match="nested deeper"):
+        loads(raw, max_bytes=2_000_000)
+    raw = b'["[", ' * 40 + b'"' + b'\\"' * 500_000
+    with pytest.raises(JsonRefused, match="not JSON"):
+        loads(raw, max_bytes=2_000_000)
+
+
 def test_brackets_inside_strings_do_not_count() -> None:
     document = {"a": "[{" * 500, "b": '\\"[', "c": ["]"] * 100}
     assert loads(json.dumps(document).encode(), max_bytes=10_000) == document

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustgate.errors import PolicyInvalid
+from trustgate.evidence.attestation import AttestationFact
 from trustgate.evidence.keys import key_id
 from trustgate.evidence.model import (
     Absent,
@@ -134,6 +135,39 @@ def by(*names: str) -> Known[tuple[SignatureFact, ...]]:
     return Known(tuple(fact(name) for name in names))
 
 
+SLSA = "https://slsa.dev/provenance/v1"
+SPDX = "https://spdx.dev/Document"
+
+
+def attested(by: str, *, types: str = SLSA, rest: str = "") -> str:
+    return f"- id: provenance\n  attestation: {{predicateType: {types}, by: {by}{rest}}}"
+
+
+def said(
+    *names: str,
+    kind: str = SLSA,
+    what: str = "made by make",
+    outcome: Outcome = Outcome.VERIFIED,
+    reason: str = "verified",
+) -> AttestationFact:
+    """An attestation by each of these: one envelope has one key, which may have several names."""
+    signed_by = fact(*names, outcome=outcome)
+    return AttestationFact(
+        evidence=OTHER,
+        content=Digest.of(f"{names} {kind} {what}".encode()),
+        outcome=outcome,
+        reason=reason,
+        predicate_type=kind,
+        statement=Digest.of(f"{kind} {what}".encode()),
+        signers=signed_by.signers,
+    )
+
+
+def saying(*facts: AttestationFact) -> Known[tuple[AttestationFact, ...]]:
+    return Known(facts)
+
+
+UNATTESTED = Absent("no attestation is attached to it")
 UNSIGNED = Absent("no signature is attached to it")
 LOST = Unreachable("the disk is gone")
 UNSCANNED = Absent("it has not been scanned yet")
@@ -198,6 +232,7 @@ def subject(
     children: tuple[SubjectEvidence, ...] = (),
     complete: bool = True,
     platform: str = "",
+    attestations: object = UNATTESTED,
 ) -> SubjectEvidence:
     return SubjectEvidence(
         digest=digest,
@@ -208,6 +243,7 @@ def subject(
         children=children,
         complete=complete,
         platform=platform,
+        attestations=attestations,  # type: ignore[arg-type]
     )
 
 

@@ -56,6 +56,7 @@ def verdict(condition: str, **known: Any) -> Verdict:
         ("timestamp: always", {"timestamps": 1}, ALLOW),
         ("timestamp: always", {"unproven": STAMP}, DENY),
         ("timestamp: ifCertExpired", {}, ALLOW),
+        ("timestamp: ifCertExpired", {"kind": NOTATION, "revocation": "unknown"}, ALLOW),
         ("revocation: enforce", {}, ALLOW),
         ("revocation: enforce", {"kind": NOTATION, "revocation": "good"}, ALLOW),
         ("revocation: enforce", {"kind": NOTATION, "revocation": "not-asked"}, DENY),
@@ -67,6 +68,22 @@ def test_a_signature_counts_when_it_meets_the_condition(
     condition: str, known: dict[str, Any], expected: VerdictKind
 ) -> None:
     assert verdict(condition, **known).kind is expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("registry.example:5000/prod/api", ALLOW),
+        ("another.example/prod/api:v1", ALLOW),
+        ("registry.example/dev/api", DENY),
+        ("registry.example/prod/api/more", DENY),
+        ("prod/api", DENY),
+        ("", DENY),
+    ],
+)
+def test_a_signature_of_another_repository_is_no_signature_here(said: str, expected: VerdictKind) -> None:
+    assert verdict("reference: same-repository", signed_repository=said).kind is expected
+    assert verdict("reference: any", signed_repository=said).kind is ALLOW
 
 
 def test_why_it_does_not_count_is_told_with_the_condition() -> None:

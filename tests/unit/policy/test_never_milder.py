@@ -11,8 +11,11 @@ from tests.unit.policy.scenes import (
     CHILD,
     INDEX,
     LOST,
+    SPDX,
+    UNATTESTED,
     UNSCANNED,
     UNSIGNED,
+    attested,
     evidence,
     fact,
     finding,
@@ -21,13 +24,14 @@ from tests.unit.policy.scenes import (
     policy,
     policy_set,
     report,
+    said,
     severe,
     signed,
     subject,
 )
 from trustgate.evidence.model import Known, Outcome, Role, SignatureFact, Signer
 from trustgate.evidence.scan_report import ScanStatus, Severity
-from trustgate.policy.model import Evidence, SubjectEvidence, VerdictKind
+from trustgate.policy.model import Evidence, Partly, SubjectEvidence, VerdictKind, facts_of
 
 NAMES = ("ci", "alice", "bob")
 STRANGER = SignatureFact(
@@ -53,9 +57,24 @@ SETS = [
     for rest in ("", ", children: each", ", subject: manifest", ", subject: index")
 ]
 
+SETS += [
+    policy_set(policy(attested(require, rest=rest)), attestors=NAMES)
+    for require in REQUIREMENTS
+    for rest in ("", ", children: each", ", atLeast: 2")
+]
+STRANGE = (
+    said("ci", kind=SPDX, what="packages"),
+    replace(said("ci"), signers=STRANGER.signers),
+    *(said("ci", outcome=outcome) for outcome in Outcome if outcome is not Outcome.VERIFIED),
+)
+
 facts = st.sampled_from([fact("ci"), fact("alice"), fact("bob"), *FOREIGN])
 signatures = st.lists(facts, max_size=4).map(lambda found: Known(tuple(found))) | st.sampled_from(
     [UNSIGNED, LOST]
+)
+statements = st.sampled_from([*map(said, NAMES), said("ci", what="once more"), *STRANGE])
+attestations = st.lists(statements, max_size=5).map(lambda found: Known(tuple(found))) | st.sampled_from(
+    [UNATTESTED, LOST, Partly((), "the rest waits"), Partly((said("ci"),), "the rest waits")]
 )
 findings = st.builds(
     finding,
@@ -84,6 +103,7 @@ leaves = st.builds(
     signatures=signatures,
     scan=scans,
     platform=st.sampled_from(["linux/amd64", "unknown/unknown", ""]),
+    attestations=attestations,
 )
 indexes = st.builds(
     subject,
@@ -92,6 +112,7 @@ indexes = st.builds(
     signatures=signatures,
     children=st.lists(leaves, max_size=3).map(tuple),
     complete=st.sampled_from([True, True, False]),
+    attestations=attestations,
 )
 wholes = st.builds(
     lambda what, parents: evidence(what, parents=tuple(parents)),
@@ -110,6 +131,11 @@ def without_one(whole: Evidence, choose: st.DataObject) -> Evidence:
 def _poorer(what: SubjectEvidence, choose: st.DataObject) -> SubjectEvidence:
     ways = [replace(what, signatures=UNSIGNED), replace(what, signatures=LOST)]
     ways += [replace(what, scan=UNSCANNED), replace(what, scan=LOST)]
+    ways += [replace(what, attestations=UNATTESTED), replace(what, attestations=LOST)]
+    if isinstance(what.attestations, Known | Partly):
+        ways.append(replace(what, attestations=Partly(facts_of(what.attestations)[1:], "one is lost")))
+    if isinstance(what.attestations, Known):
+        ways.append(replace(what, attestations=Known(what.attestations.value[1:])))
     if isinstance(what.signatures, Known):
         ways.append(replace(what, signatures=Known(what.signatures.value[1:])))
     if what.children:
@@ -146,4 +172,6 @@ def _joined(what: SubjectEvidence, foreign: list[SignatureFact]) -> SubjectEvide
     known = what.signatures.value if isinstance(what.signatures, Known) else ()
     if isinstance(what.signatures, Known) or what.signatures is UNSIGNED:
         what = replace(what, signatures=Known((*foreign, *known)))
+    if isinstance(what.attestations, Known):
+        what = replace(what, attestations=Known((*STRANGE, *what.attestations.value)))
     return replace(what, children=tuple(_joined(child, foreign) for child in what.children))

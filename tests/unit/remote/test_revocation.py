@@ -269,6 +269,17 @@ def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     assert fetched("http://[2606:4700::1111]/", ["2606:4700::1111"]).headers["host"] == "[2606:4700::1111]"
 
 
+def test_the_next_address_where_nobody_listens(authority: SimulatedAuthority) -> None:
+    authority.put("/crl", b"list")
+    addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.1"]  # the simulator listens at the last alone
+    http = PublicHttp(allowed=["ca.test"], resolve=lambda host, port: addresses)
+    assert http.fetch(authority.url("/crl", "ca.test"), max_bytes=10, timeout_s=2) == b"list"
+    addresses.insert(0, "127.0.0.4")
+    with pytest.raises(UpstreamFailed, match="can't be connected to"):
+        http.fetch(authority.url("/crl", "ca.test"), max_bytes=10, timeout_s=2)
+    http.close()
+
+
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["93.184.216.34", "10.0.0.1"], ["fe80::1%eth0"], []])
 def test_one_inner_address_is_too_many(addresses: list[str]) -> None:
     with pytest.raises(UpstreamFailed, match=r"not a public address|no address"):

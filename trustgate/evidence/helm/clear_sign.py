@@ -51,12 +51,12 @@ def read_clear_signed(raw: bytes) -> ClearSigned:
             raise HelmRefused(f"has {lines.count(mark)} lines '{mark}', and must have one")
     begin, end = lines.index(BEGIN_SIGNATURE), lines.index(END_SIGNATURE)
     # 3. The file ends with the block.
-    if end < begin or any(lines[end + 1 :]):
+    if any(lines[end + 1 :]):  # which BEGIN SIGNATURE would be, if it stood there
         raise HelmRefused("has text outside of the signed block, which nobody signed")
     if end - begin > _SIGNATURE_WITHIN_LINES:
         raise HelmRefused(f"has a signature block of more than {_SIGNATURE_WITHIN_LINES} lines")
     # 4. One Hash header, and it tells the truth.
-    hash_name = _hash_header(lines[1:3])
+    hash_name = _hash_header(lines[1], lines[2])
     signature = signature_packet(dearmor(lines[begin + 1 : end]))
     _check_signature(signature, hash_name)
     return ClearSigned(tuple(map(_unescaped, lines[3:begin])), signature)
@@ -90,13 +90,12 @@ def _what_stands_there(raw: bytes, first: str) -> str:
     return f"begins with {first[:40]!a} and not with '{BEGIN_MESSAGE}'"
 
 
-def _hash_header(lines: list[str]) -> str:
+def _hash_header(header: str, after: str) -> str:
     """Any other header could change how the text is read; helm writes exactly this one, gpg too."""
-    found = _HASH.fullmatch(lines[0]) if len(lines) == 2 and not lines[1] else None
-    if found is None:
-        shown = lines[0][:40] if lines else ""
+    found = _HASH.fullmatch(header)
+    if found is None or after:
         raise HelmRefused(
-            f"must have one header 'Hash: NAME' and an empty line after its first, found {shown!a}"
+            f"must have one header 'Hash: NAME' and an empty line after its first, found {header[:40]!a}"
         )
     return found[1]
 

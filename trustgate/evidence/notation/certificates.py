@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
 from trustgate.evidence.notation.algorithms import PublicKey, algorithm_of
 from trustgate.evidence.notation.refusal import Broken
@@ -111,7 +111,7 @@ def code_signing_chain(certificates: Sequence[x509.Certificate]) -> Chain:
     """The chain of a signature. Raises ``Broken``."""
     _check_order(certificates)
     leaf, *authorities = certificates
-    usage = _critical_usage(leaf)
+    usage = _usage(leaf, critical=True)
     _check_leaf(leaf, usage)
     for purpose in _purposes(leaf):
         if purpose in _FOREIGN_PURPOSES:
@@ -119,7 +119,7 @@ def code_signing_chain(certificates: Sequence[x509.Certificate]) -> Chain:
                 f"the signing certificate is also for {_FOREIGN_PURPOSES[purpose]} (extended key usage)"
             )
     for below, authority in enumerate(authorities):
-        _check_authority(authority, _critical_usage(authority), below)
+        _check_authority(authority, _usage(authority, critical=True), below)
     return Chain(tuple(certificates))
 
 
@@ -127,12 +127,12 @@ def time_stamping_chain(certificates: Sequence[x509.Certificate]) -> Chain:
     """The chain of a timestamp: its key usage need not be critical, its purpose must. Raises ``Broken``."""
     _check_order(certificates)
     leaf, *authorities = certificates
-    _check_leaf(leaf, _usage(leaf))
-    extended = _extension(leaf, ExtensionOID.EXTENDED_KEY_USAGE)
+    _check_leaf(leaf, _usage(leaf, critical=False))
+    extended = _extension(leaf, x509.ExtendedKeyUsage)
     if extended is None or not extended.critical or _purposes(leaf) != [ExtendedKeyUsageOID.TIME_STAMPING]:
         raise Broken("the timestamp's certificate is not for timestamps alone (critical extended key usage)")
     for below, authority in enumerate(authorities):
-        _check_authority(authority, _usage(authority), below)
+        _check_authority(authority, _usage(authority, critical=False), below)
     return Chain(tuple(certificates))
 
 
@@ -187,37 +187,25 @@ def _check_order(certificates: Sequence[x509.Certificate]) -> None:
         raise Broken("the chain does not end with a self-signed root (signed with SHA-2)")
 
 
-def _extension(
-    certificate: x509.Certificate, oid: x509.ObjectIdentifier
-) -> x509.Extension[x509.ExtensionType] | None:
+def _extension(certificate: x509.Certificate, kind: type[E]) -> x509.Extension[E] | None:
     try:
-        return certificate.extensions.get_extension_for_oid(oid)
+        return certificate.extensions.get_extension_for_class(kind)
     except x509.ExtensionNotFound:
         return None
 
 
-def _usage(certificate: x509.Certificate) -> x509.KeyUsage:
-    found = _extension(certificate, ExtensionOID.KEY_USAGE)
-    if found is None or not isinstance(found.value, x509.KeyUsage):
+def _usage(certificate: x509.Certificate, *, critical: bool) -> x509.KeyUsage:
+    found = _extension(certificate, x509.KeyUsage)
+    if found is None:
         raise Broken(f"the certificate of {subject_of(certificate)} has no key usage")
+    if critical and not found.critical:
+        raise Broken(f"the certificate of {subject_of(certificate)} does not mark its key usage critical")
     return found.value
 
 
-def _critical_usage(certificate: x509.Certificate) -> x509.KeyUsage:
-    usage = _usage(certificate)
-    found = _extension(certificate, ExtensionOID.KEY_USAGE)
-    if found is None or not found.critical:
-        raise Broken(f"the certificate of {subject_of(certificate)} does not mark its key usage critical")
-    return usage
-
-
 def _check_leaf(leaf: x509.Certificate, usage: x509.KeyUsage) -> None:
-    constraints = _extension(leaf, ExtensionOID.BASIC_CONSTRAINTS)
-    if (
-        constraints is not None
-        and isinstance(constraints.value, x509.BasicConstraints)
-        and constraints.value.ca
-    ):
+    constraints = _extension(leaf, x509.BasicConstraints)
+    if constraints is not None and constraints.value.ca:
         raise Broken("the signing certificate is an authority's (basic constraints)")
     others = (
         usage.key_encipherment,
@@ -232,18 +220,18 @@ def _check_leaf(leaf: x509.Certificate, usage: x509.KeyUsage) -> None:
 
 
 def _purposes(certificate: x509.Certificate) -> list[x509.ObjectIdentifier]:
-    found = _extension(certificate, ExtensionOID.EXTENDED_KEY_USAGE)
-    return list(found.value) if found is not None and isinstance(found.value, x509.ExtendedKeyUsage) else []
+    found = _extension(certificate, x509.ExtendedKeyUsage)
+    return list(found.value) if found is not None else []
 
 
 def _check_authority(authority: x509.Certificate, usage: x509.KeyUsage, below: int) -> None:
     """``below`` counts the authorities between it and the leaf (RFC 5280, section 4.2.1.9)."""
     name = subject_of(authority)
-    found = _extension(authority, ExtensionOID.BASIC_CONSTRAINTS)
+    found = _extension(authority, x509.BasicConstraints)
     if found is None or not found.critical:
         raise Broken(f"the certificate of {name} has no critical basic constraints")
     constraints = found.value
-    if not isinstance(constraints, x509.BasicConstraints) or not constraints.ca:
+    if not constraints.ca:
         raise Broken(f"the certificate of {name} stands in the chain and is no authority's")
     if constraints.path_length is not None and constraints.path_length < below:
         raise Broken(f"the chain is longer than the certificate of {name} allows (path length)")

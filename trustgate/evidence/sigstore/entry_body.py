@@ -54,7 +54,9 @@ def _hashedrekord_1(spec: Fields, content: Content, holder: Holder) -> None:
 def _dsse_1(spec: Fields, content: Content, holder: Holder) -> None:
     _same_hash(fields_of(spec.get("payloadHash"), f"{_WHAT}'s payload hash"), _payload_hash(content))
     if content.envelope is not None:
-        _same_hash(fields_of(spec.get("envelopeHash"), f"{_WHAT}'s envelope hash"), _envelope_hash(content))
+        _same_hash(
+            fields_of(spec.get("envelopeHash"), f"{_WHAT}'s envelope hash"), _hash_of(content.envelope)
+        )
     signature = _only(spec, "signatures")
     _same_signature(bytes_of(signature, "signature", _WHAT), content)
     _same_holder(bytes_of(signature, "verifier", _WHAT), holder)
@@ -65,7 +67,7 @@ def _intoto_1(spec: Fields, content: Content, holder: Holder) -> None:
     if content.envelope is None:
         raise Refusal("a log entry of kind intoto 0.0.1 names the stored envelope, and this is a bundle")
     said = fields_of(spec.get("content"), f"{_WHAT}'s content")
-    _same_hash(fields_of(said.get("hash"), f"{_WHAT}'s hash"), _envelope_hash(content))
+    _same_hash(fields_of(said.get("hash"), f"{_WHAT}'s hash"), _hash_of(content.envelope))
     _same_holder(bytes_of(spec, "publicKey", _WHAT), holder)
 
 
@@ -73,7 +75,7 @@ def _intoto_2(spec: Fields, content: Content, holder: Holder) -> None:
     said = fields_of(spec.get("content"), f"{_WHAT}'s content")
     _same_hash(fields_of(said.get("payloadHash"), f"{_WHAT}'s payload hash"), _payload_hash(content))
     if content.envelope is not None:
-        _same_hash(fields_of(said.get("hash"), f"{_WHAT}'s hash"), _envelope_hash(content))
+        _same_hash(fields_of(said.get("hash"), f"{_WHAT}'s hash"), _hash_of(content.envelope))
     envelope = fields_of(said.get("envelope"), f"{_WHAT}'s envelope")
     signature = _only(envelope, "signatures")
     # the signature is base64 of the envelope's own base64
@@ -110,15 +112,13 @@ Hash = Callable[[str], bytes]
 
 
 def _payload_hash(content: Content) -> Hash:
-    payload = content.payload
-    if payload is None:
+    if content.payload is None:
         raise Refusal("the log entry is of a DSSE envelope, and this is another kind of signature")
-    return lambda algorithm: _hash(algorithm, payload)
+    return _hash_of(content.payload)
 
 
-def _envelope_hash(content: Content) -> Hash:
-    envelope = content.envelope or b""
-    return lambda algorithm: _hash(algorithm, envelope)
+def _hash_of(content: bytes) -> Hash:
+    return lambda algorithm: _hash(algorithm, content)
 
 
 def _hash(algorithm: str, content: bytes) -> bytes:

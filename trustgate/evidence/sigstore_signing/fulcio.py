@@ -21,14 +21,15 @@ _ANSWERS: Final = ("signedCertificateEmbeddedSct", "signedCertificateDetachedSct
 
 
 def certificate_request(key: ec.EllipticCurvePrivateKey, token: IdentityToken) -> bytes:
-    """The body of ``POST /api/v2/signingCert``: the key, and the proof that we hold it."""
+    """The body of ``POST /api/v2/signingCert``: the key, and the proof that we hold it. The token itself
+    goes into the header.
+    """
     pem = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     proof = key.sign(token.subject.encode(), ec.ECDSA(hashes.SHA256()))
     return json.dumps(
         {
-            "credentials": {"oidcIdentityToken": token.raw},
             "publicKeyRequest": {
                 "publicKey": {"algorithm": "ECDSA", "content": pem.decode()},
                 "proofOfPossession": b64(proof),

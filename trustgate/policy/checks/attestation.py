@@ -11,10 +11,11 @@ from typing import Final
 
 from trustgate.evidence.attestation import AttestationFact
 from trustgate.evidence.model import Outcome
-from trustgate.policy.checks.answer import HOST, Answer, failed
+from trustgate.policy.checks.answer import Answer, failed
 from trustgate.policy.checks.reach import Found, Question, Words, ask, found_in
 from trustgate.policy.checks.requirements import attestors_of, carriers, unmet
 from trustgate.policy.checks.shortfall import counted, names_of, shortfall, signers_of, some
+from trustgate.policy.checks.signing_advice import how_to_attest
 from trustgate.policy.model import Evidence, Request, SubjectEvidence, Violation
 from trustgate.policy.rules import Attestation
 
@@ -71,7 +72,6 @@ def _refused(check: Attestation, own: Found, request: Request) -> Answer:
     return failed(
         own.reason_code,
         own.message,
-        fix=f"attest it: cosign attest --key KEY --type {check.predicate_types[0]} --predicate FILE "
-        f"{HOST}{request.repository}@{request.digest} (attestor {some(own.missing)})",
+        fix=how_to_attest(attestors_of(check.by), own.missing, check.predicate_types[0], request),
         violations=[Violation(subject=name) for name in own.missing],
     )

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from trustgate.evidence.attestation import AttestationFact
-from trustgate.evidence.model import Outcome, SignatureFact, SignatureKind
+from trustgate.evidence.model import Outcome, Revocation, SignatureFact, SignatureKind
+from trustgate.oci.names import RepositoryName
 from trustgate.policy.model import Evidence, Fact, SubjectEvidence, facts_of
 from trustgate.policy.rules import Conditions
 
@@ -28,8 +29,11 @@ def _reasons(fact: Fact, conditions: Conditions, now: datetime) -> Iterator[str]
         yield "its log entry could not be verified (transparencyLog: ifPresent)"
     if conditions.timestamp and not fact.timestamps:
         yield "no timestamp authority proves its time (timestamp: always)"
-    if conditions.revocation and isinstance(fact, SignatureFact) and fact.kind is SignatureKind.NOTATION:
-        yield from _revocation(fact)
+    if conditions.repository is not None and isinstance(fact, SignatureFact):
+        yield from _elsewhere(fact, conditions.repository)
+    match fact:
+        case SignatureFact(kind=SignatureKind.NOTATION, revocation=state) if conditions.revocation:
+            yield from _revocation(state)
 
 
 def _age(fact: Fact, conditions: Conditions, now: datetime) -> Iterator[str]:
@@ -41,9 +45,20 @@ def _age(fact: Fact, conditions: Conditions, now: datetime) -> Iterator[str]:
         yield f"it was made on {fact.signed_at:%Y-%m-%d}, longer ago than {conditions.max_age_key}"
 
 
-def _revocation(fact: SignatureFact) -> Iterator[str]:
-    if fact.revocation != "good":
-        yield f"the state of its certificates is {fact.revocation} (revocation: enforce)"
+def _revocation(state: Revocation) -> Iterator[str]:
+    if state != "good":
+        yield f"the state of its certificates is {state} (revocation: enforce)"
+
+
+def _elsewhere(fact: SignatureFact, repository: RepositoryName) -> Iterator[str]:
+    """``HOST/REPOSITORY[:TAG]`` is what signers write; the host is left out, since mirrors have others."""
+    said = fact.signed_repository
+    if not said:
+        yield "it does not say of which repository it is (reference: same-repository)"
+        return
+    _host, _slash, path = said.partition("/")
+    if path.partition("@")[0].partition(":")[0] != repository:
+        yield f"it was made for {said[:120]!a}, not for {repository} (reference: same-repository)"
 
 
 def ages(conditions: Conditions, facts: Iterable[Fact]) -> Iterator[datetime]:

@@ -72,6 +72,7 @@ def test_armor_may_lack_its_checksum_and_name_its_maker() -> None:
         (lambda good: SIGNATURE, "detached signature"),
         (lambda good: "-----BEGIN PGP MESSAGE-----\n\nowGb\n-----END PGP MESSAGE-----\n", "inline-signed"),
         (lambda good: "hello\n", "begins with 'hello'"),
+        (lambda good: _backwards(), "text outside"),
         (lambda good: "", "begins with ''"),
         (lambda good: good.removesuffix(SIGNATURE), "has 0 lines"),
         (lambda good: good.replace("-----END PGP SIGNATURE-----", ""), "has 0 lines"),
@@ -115,6 +116,11 @@ def test_armor_may_lack_its_checksum_and_name_its_maker() -> None:
 )
 def test_every_other_framing_is_refused(edit: Callable[[str], str], why: str) -> None:
     assert why in refusal(edit(GOOD))
+
+
+def _backwards() -> str:
+    """Every line that frames, in another order."""
+    return "\n".join((clear_sign.BEGIN_MESSAGE, clear_sign.END_SIGNATURE, clear_sign.BEGIN_SIGNATURE))
 
 
 def _first(good: str) -> str:

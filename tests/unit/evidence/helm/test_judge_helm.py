@@ -152,6 +152,17 @@ def test_every_other_answer_is_a_no(says: OpenPgpStatus, outcome: Outcome, why: 
     assert why in fact.reason
 
 
+def test_a_no_with_all_the_fields_of_a_yes_is_a_no() -> None:
+    claim = helm_claim(ChartCandidate(signed(), CHART), subject=None)
+    assert isinstance(claim, HelmClaim)
+    good = OpenPgpSimulator({KEY.public(): KEY}).verify(claim.question, KEY.public(), at=world.NOW)
+    ring = attestor().trust.keyring_digest  # type: ignore[union-attr]
+    for status in OpenPgpStatus:
+        answers = {ring: replace(good, status=status)}
+        fact = judge_helm(claim, answers, attestors=[attestor()], now=world.NOW)
+        assert (fact.outcome is Outcome.VERIFIED) == (status is OpenPgpStatus.GOOD), status
+
+
 def test_a_question_that_was_not_answered_is_a_no() -> None:
     claim = helm_claim(ChartCandidate(signed(), CHART), subject=None)
     assert isinstance(claim, HelmClaim)

@@ -17,6 +17,7 @@ from tests.notation_world import COSE, JWS, NOW, SIGNED_AT, Parts
 from trustgate.evidence.model import Outcome, Subject
 from trustgate.evidence.notation.attributes import read_attributes
 from trustgate.evidence.notation.envelope import MAX_CHAIN_CERTIFICATES
+from trustgate.evidence.notation.manifest import NotationCandidate
 from trustgate.evidence.notation.refusal import Broken
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -38,6 +39,7 @@ def test_each_kind_of_key_verifies(kind: str, media_type: str) -> None:
     assert fact.identities[0].startswith("x509:")
     assert "verified by release (CN=signer" in fact.reason
     assert (fact.signed_at, fact.timestamps, fact.revocation) == (None, 0, "good")
+    assert fact.unproven == frozenset()
 
 
 @pytest.mark.parametrize("media_type", FORMATS)
@@ -98,6 +100,11 @@ SIGNED_EDITS: dict[str, tuple[Callable[[Parts], object], Outcome, str]] = {
     ),
     "plugin": (
         lambda p: p.header.update({"io.cncf.notary.verificationPlugin": "x"}),
+        Outcome.NOT_UNDERSTOOD,
+        "plugin",
+    ),
+    "plugin's version alone": (
+        lambda p: p.header.update({"io.cncf.notary.verificationPluginMinVersion": "1.0.0"}),
         Outcome.NOT_UNDERSTOOD,
         "plugin",
     ),
@@ -340,6 +347,13 @@ def test_empty_timestamp_is_none() -> None:
     assert world.judge(world.candidate(world.carrier(made))).outcome is Outcome.VERIFIED
 
 
+@pytest.mark.parametrize("name", [[1], None, True, {}, 1.5])
+def test_crit_holds_names(name: Any) -> None:
+    made = world.parts()
+    made.header["crit"] = [world.SCHEME, name]
+    assert outcome_of(made, JWS)[0] is Outcome.BROKEN
+
+
 # --- COSE ----------------------------------------------------------------------------------------
 
 
@@ -401,6 +415,16 @@ def test_cose_times_are_tagged_whole_seconds(time: Any) -> None:
     made = world.parts()
     made.header[world.TIME] = time
     assert world.judge(world.candidate(world.carrier(world.cose(made), COSE))).outcome is Outcome.BROKEN
+
+
+def test_other_numbers_of_cose_mean_nothing_unless_critical() -> None:
+    made = world.parts()
+    raw = cbor2.dumps({**world.cose_labels(made), 4: b"a key id"})
+    fact = world.judge(world.candidate(world.carrier(world.cose(made, protected=raw), COSE)))
+    assert fact.outcome is Outcome.VERIFIED, fact.reason
+    raw = cbor2.dumps({**world.cose_labels(made), 4: b"a key id", 2: [world.SCHEME, 4]})
+    fact = world.judge(world.candidate(world.carrier(world.cose(made, protected=raw), COSE)))
+    assert fact.outcome is Outcome.NOT_UNDERSTOOD
 
 
 @pytest.mark.parametrize("label", ["alg", "crit", "cty"])
@@ -472,6 +496,24 @@ def test_the_envelope_of_another_format_is_broken() -> None:
     assert world.judge(world.candidate(crossed)).outcome is Outcome.BROKEN
     crossed = world.carrier(world.cose(world.parts()), JWS)
     assert world.judge(world.candidate(crossed)).outcome is Outcome.BROKEN
+
+
+def test_bytes_that_are_not_the_layer_s() -> None:
+    """Of the right size, and of another digest: a store that hands out something else."""
+    made = world.carrier(world.jws(world.parts()))
+    other = world.jws(world.parts(world.signer("p384")))
+    (layer,) = made.manifest.layers
+    for raw in (made.blobs[layer.digest][:-1] + b" ", other):
+        fact = world.judge(NotationCandidate(made.manifest, raw))
+        assert fact.outcome is Outcome.BROKEN
+        assert "do not match the digest and size" in fact.reason
+
+
+def test_an_index_is_no_candidate() -> None:
+    index = world.Artifact(
+        {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": [], "artifactType": world.NOTARY}
+    )
+    assert world.candidate_of(index.manifest, {}) is None
 
 
 def test_another_subject_is_not_signed() -> None:

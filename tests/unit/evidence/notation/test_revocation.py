@@ -219,6 +219,8 @@ def test_sha1_and_pss_prove_nothing() -> None:
     issued = leaf(access(OCSP_URL), points(CRL_URL), by=rsa)
     raw, listed = response(issued, by=rsa, embed=[]), crl(by=rsa)
     assert judge_crl(question(issued), listed, CRL_URL, NOW).status is GOOD
+    resigned = judge_crl(question(issued), world.with_sha1(listed, rsa.key), CRL_URL, NOW)
+    assert (resigned.status, "not signed with SHA-2" in resigned.why) == (UNKNOWN, True)
     for other in (SHA1_RSA, PSS_RSA):
         assert judge_response(question(issued), raw.replace(SHA256_RSA, other), NOW).status is UNKNOWN
         assert judge_crl(question(issued), listed.replace(SHA256_RSA, other), CRL_URL, NOW).status is UNKNOWN

@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests import notation_world as world
 from tests import timestamp_world
 from tests.notation_world import COSE, DAY, JWS, NOW, SIGNED_AT, Issued, Parts, authority, issue, key
-from tests.revocation_world import OCSP_URL, access
+from tests.revocation_world import OCSP_URL, access, leaf
 from trustgate.evidence.model import Outcome, SignatureFact
 from trustgate.evidence.notation.judge import revocation_questions
 from trustgate.evidence.notation.revocation import RevocationAnswer, RevocationStatus, questions_of, unknown
@@ -162,6 +162,21 @@ def test_a_broken_timestamp_asks_nobody() -> None:
     bench = world.Bench(trusts={"release": trust()}, now=LATER)
     made = world.signed(stamped(world.parts(), over=b"x"))
     assert revocation_questions(made, subject=world.SUBJECT, attestors=bench.attestors(), now=LATER) == ()
+
+
+def test_a_signing_authority_is_asked_about_all_the_same() -> None:
+    stores = {"signingAuthority": [world.root().pem], "tsa": [stamper().root_pem]}
+    bench = world.Bench(trusts={"release": trust(trust_stores=stores)})
+    made = world.signed(world.authority_header(world.parts(leaf(access(OCSP_URL)))))
+    assert len(revocation_questions(made, subject=world.SUBJECT, attestors=bench.attestors(), now=NOW)) == 1
+
+
+def test_a_signing_authority_s_impossible_time_proves_nothing() -> None:
+    stores = {"signingAuthority": [world.root().pem]}
+    made = world.authority_header(world.parts(), NOW + DAY)
+    fact = judged(made, now=NOW, trust=trust(trust_stores=stores, level="permissive"))
+    assert (fact.outcome, fact.signed_at) == (Outcome.VERIFIED, None)
+    assert "only logged: its signing time" in fact.reason
 
 
 def test_a_signing_authority_needs_none() -> None:

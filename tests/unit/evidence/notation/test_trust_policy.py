@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests import notation_world as world
 from tests.notation_world import NOW, authority, key
+from trustgate.evidence.model import Outcome
 from trustgate.evidence.notation.trust import NotationTrustInvalid, Validation
 from trustgate.evidence.notation.trust_policy import (
     MAX_POLICY_BYTES,
@@ -239,6 +240,18 @@ def test_levels_of_a_statement() -> None:
     result = verify_notation(world.signed(world.parts()), subject=world.SUBJECT, trust=trust, now=NOW)
     assert result.verified
     assert questions_under(world.signed(world.parts()), subject=world.SUBJECT, trusts=[trust], now=NOW) == ()
+
+
+def test_level_audit_proves_neither_a_signer_nor_a_time() -> None:
+    audit = {"level": "audit"}
+    (one,) = read(statement(signatureVerification=audit, trustStores=["ca:other", "tsa:time"]))
+    trust = statement_trust(one, STORE)
+    made = world.signed(world.authority_header(world.parts()))
+    result = verify_notation(made, subject=world.SUBJECT, trust=trust, now=NOW)
+    assert (result.refusal, result.signed_at) == ("", None)
+    fact = world.judge(made, trust=trust)
+    assert fact.outcome is Outcome.UNTRUSTED
+    assert "in no signingAuthority store" in fact.reason
 
 
 @pytest.mark.parametrize(

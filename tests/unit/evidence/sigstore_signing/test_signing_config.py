@@ -77,6 +77,8 @@ def test_the_newest_version_wins_and_of_each_operator_the_last_begun() -> None:
     every = {"selector": "ALL"}
     old, new = service("https://1", 1, by="a"), service("https://2", 2, start=-1, by="a")
     assert logs(old, new) == logs(new, old) == (Service("https://2", 2, "a"),)
+    fresh = service("https://1", 1, start=0, by="a")  # begun later, and older all the same
+    assert logs(new, fresh) == (Service("https://2", 2, "a"),)
     later = service("https://3", 2, start=0, by="a")
     other = service("https://4", 2, by="b")
     found = logs(new, later, other, rule=every)
