@@ -35,8 +35,9 @@ class NotaryClient(RepositorySession):
     ) -> None:
         """Raises ``ConfigInvalid`` for what is no server's address."""
         url = server_url(server)
-        base = f"{url}/v2/{gun}/_trust/tuf/"
-        super().__init__(urlsplit(url).netloc, gun, base, credential, transport=transport)
+        host = urlsplit(url).netloc
+        super().__init__(host, gun, f"{url}/v2/{gun}/_trust/", credential, transport=transport)
+        self._place = f"{gun} at {host}"
 
     def metadata(self, roles: Iterable[str]) -> MetadataSet:
         """Roots, timestamp, snapshot, targets, and those of ``roles`` that are there.
@@ -55,7 +56,7 @@ class NotaryClient(RepositorySession):
         body = b"".join(_part(role, raw, boundary) for role, raw in files.items())
         body += f"--{boundary}--\r\n".encode()
         headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-        with self._answer("POST", "", push=True, headers=headers, content=body):
+        with self._answer("POST", "tuf/", push=True, headers=headers, content=body):
             return
 
     def _roots(self) -> tuple[bytes, ...]:
@@ -79,7 +80,7 @@ class NotaryClient(RepositorySession):
             return None
 
     def _file(self, name: str) -> bytes:
-        with self._answer("GET", f"{name}.json") as answer:
+        with self._answer("GET", f"tuf/{name}.json") as answer:
             return bounded(answer, MAX_FILE_BYTES)
 
 

@@ -55,6 +55,8 @@ class RepositorySession:
     ) -> None:
         self._host = host
         self._repository = repository
+        self._place = f"{host}/{repository}"
+        """For messages."""
         self._credential = credential
         self._base = base
         self._token: dict[str, str] = {}
@@ -88,7 +90,7 @@ class RepositorySession:
         content: Any = None,
     ) -> Iterator[httpx.Response]:
         """A streamed answer with a good status; authenticates when asked to, by this registry only."""
-        what = f"{method} {path[:100]} of {self._host}/{self._repository}"
+        what = f"{method} {path[:100]} of {self._place}"
         repeatable = content is None or isinstance(content, bytes)
         with translated(what):
             url = urljoin(self._base, path)

@@ -288,6 +288,13 @@ def test_helm_asked_wrongly(call: Call, chart: Path, arguments: tuple[str, ...],
     assert said in done.err
 
 
+def test_what_stands_beside_the_chart_is_seen_before_a_key_is_asked_for(call: Call, chart: Path) -> None:
+    chart.with_name(f"{CHART}.prov").write_text("mine")
+    done = call("sign", "--helm", "--key", "x", "--keyring", "absent", CHART)
+    assert (done.code, "absent" in done.err) == (2, False)
+    assert f"{CHART}.prov exists" in done.err
+
+
 def test_a_file_that_is_no_chart_or_has_another_name(call: Call, chart: Path) -> None:
     (chart.parent / "web.tgz").write_bytes(chart.read_bytes())
     done = call("sign", "--helm", "--key", "x", "web.tgz")
