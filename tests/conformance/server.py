@@ -167,10 +167,10 @@ def assemble(
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """A real server on a free loopback port, until the block ends; yields ``HOST:PORT``."""
+def serving(app: Any, port: int = 0) -> Iterator[str]:
+    """A real server on a loopback port, by default a free one; yields ``HOST:PORT`` until the block ends."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(("127.0.0.1", port))
         listener.listen(128)
         config = uvicorn.Config(
             app, loop="uvloop", http=RegistryProtocol, ws="none", access_log=False, log_level="critical"

@@ -27,9 +27,16 @@ from tests.interop.world import ROOT, Server, run, start_server
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.model import Outcome, Subject
 from trustgate.evidence.notary.judge import MetadataSet, judge_notary
+from trustgate.evidence.notary.private_key import read_delegation_key
 from trustgate.evidence.notary.trust import notary_trust
+from trustgate.evidence.signature_bytes import PrivateKey
+from trustgate.flows.sign_tag import sign_tag
 from trustgate.oci.digest import Digest
+from trustgate.oci.names import Tag
 from trustgate.policy.document import load
+from trustgate.remote.docker_config import Credential
+from trustgate.remote.layout import LayoutSource
+from trustgate.remote.notary import NotaryClient
 
 pytestmark = pytest.mark.interop
 
@@ -392,6 +399,70 @@ def test_docker_signs_pushes_pulls_and_revokes(
     docker("ci", "trust", "signer", "add", "alice", name, "--key", tmp_path / "alice.pub")
     docker("ci", "trust", "sign", f"{name}:1")
     assert f"Tagging {name}@sha256:" in docker("prod", "pull", f"{name}:1", trusting=True)
+
+
+@pytest.mark.parametrize("client", _dockers())
+def test_a_tag_that_is_signed_here_docker_and_notary_accept(
+    trust: TrustWorld, daemon: DockerDaemon, tmp_path: Path, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docker makes the repository, its signer and the signer's key; tags are signed here and by docker."""
+
+    def docker(*arguments: object, check: bool = True, trusting: bool = False) -> str:
+        switch = {"DOCKER_CONTENT_TRUST": "1"} if trusting else {}
+        environment = {"DOCKER_HOST": daemon.host, **switch}
+        done = trust.run("ci", client or daemon.client, *arguments, check=check, **environment)
+        return done.stdout + done.stderr
+
+    carol = f"carol-{'local' if 'local' in client else 'debian'}"
+    repository = f"shop/tags-of-{carol}"
+    name = f"{trust.host}/{repository}"
+    (tmp_path / "hello").write_text("hello\n")
+    with tarfile.open(tmp_path / "root.tar", "w") as archive:
+        archive.add(tmp_path / "hello", "hello")
+    docker("import", tmp_path / "root.tar", f"{name}:theirs")
+    docker("tag", f"{name}:theirs", f"{name}:ours")
+    docker("push", f"{name}:ours")
+    docker("trust", "key", "generate", carol, "--dir", tmp_path)
+    docker("trust", "signer", "add", carol, name, "--key", tmp_path / f"{carol}.pub")
+    docker("trust", "sign", f"{name}:theirs")
+    assert "No valid trust data for ours" in docker("pull", f"{name}:ours", check=False, trusting=True)
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(trust.ca))
+    pin = json.loads(docker("trust", "inspect", name))[0]["AdministrativeKeys"]
+    (root_key,) = (key["ID"] for role in pin if role["Name"] == "Root" for key in role["Keys"])
+    source = LayoutSource(tmp_path / "layout", create=True)
+    _status, headers, raw = trust.get(f"/v2/{repository}/manifests/ours")
+    source.put_manifest(raw, headers["content-type"], Tag("ours"))
+    with NotaryClient(trust.server.url, name, Credential(*trust.secrets["ci"], "test")) as server:
+        done = sign_tag(
+            source,
+            Tag("ours"),
+            server,
+            _key_of(trust, carol),
+            gun=name,
+            role=f"targets/{carol}",
+            trust=notary_trust(root_key_ids=[root_key]),
+            now=datetime.now(UTC),
+        )
+    assert done.subject == headers["docker-content-digest"]
+    listed = trust.notary("prod", f"listing-{carol}", "list", name)
+    assert {"ours", "theirs"} <= {line.split()[0] for line in listed.splitlines() if line.split()}
+    shown = json.loads(docker("trust", "inspect", name))[0]["SignedTags"]
+    assert {one["SignedTag"]: one["Signers"] for one in shown} == {"ours": [carol], "theirs": [carol]}
+    for tag in ("ours", "theirs"):
+        docker("rmi", "-f", f"{name}:{tag}")
+        assert f"Tagging {name}@sha256:" in docker("pull", f"{name}:{tag}", trusting=True)
+    # and docker goes on where we were
+    docker("tag", f"{name}:ours", f"{name}:later")
+    docker("trust", "sign", f"{name}:later")
+    assert f"Tagging {name}@sha256:" in docker("pull", f"{name}:ours", trusting=True)
+
+
+def _key_of(trust: TrustWorld, name: str) -> PrivateKey:
+    """As docker keeps it: encrypted, with a header that says whose it is."""
+    private = trust.folder / "home-ci" / ".docker" / "trust" / "private"
+    (pem,) = (raw for path in private.iterdir() if f"role: {name}\n".encode() in (raw := path.read_bytes()))
+    return read_delegation_key(pem, PASSPHRASES["DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE"].encode())
 
 
 def _head(trust: TrustWorld, repository: str, tag: str) -> Subject:

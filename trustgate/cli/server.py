@@ -42,7 +42,7 @@ class Api:
 
 def server_address(server: str) -> tuple[str, str]:
     """Base URL and host. A bare host is spoken to as a registry is: HTTPS, unless it is this machine."""
-    from trustgate.remote.registry import is_loopback
+    from trustgate.remote.repository_session import is_loopback
 
     scheme = "http" if is_loopback(server.partition("/")[0]) else "https"
     try:

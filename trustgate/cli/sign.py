@@ -15,6 +15,7 @@ from trustgate.cli.options import Pair, output_option, plain_http_option
 from trustgate.cli.output import emit_json, note
 from trustgate.cli.sign_chart import CHART_OPTIONS, ChartOptions
 from trustgate.cli.sign_notation import NOTATION_OPTIONS, NotationOptions
+from trustgate.cli.sign_tag import TAG_OPTIONS, TagOptions
 from trustgate.cli.signing_options import (
     SigningOptions,
     key_password,
@@ -37,12 +38,13 @@ _OF_MODE: Final[Mapping[str, frozenset[str]]] = {
     "": (_names(SigningOptions) - {"key"}) | {"annotations", "legacy", "plain_http"},
     "--notation": _names(NotationOptions) | {"plain_http"},
     "--helm": _names(ChartOptions),
+    "--notary-v1": _names(TagOptions) | {"plain_http"},
 }
 """What only makes sense for some forms of signature, by the option that asks for the form."""
 
 
 def _further_options(command: F) -> F:
-    for option in reversed((*NOTATION_OPTIONS, *CHART_OPTIONS)):
+    for option in reversed((*NOTATION_OPTIONS, *CHART_OPTIONS, *TAG_OPTIONS)):
         command = option(command)
     return command
 
@@ -54,6 +56,9 @@ def _further_options(command: F) -> F:
 @click.option("--legacy", is_flag=True, help="A .sig tag, as cosign 2 writes it, and not a bundle.")
 @click.option("--notation", is_flag=True, help="A Notary Project signature, with --key and --cert.")
 @click.option("--helm", is_flag=True, help="A chart's .prov: IMAGE is a .tgz, --key an OpenPGP key's name.")
+@click.option(
+    "--notary-v1", is_flag=True, help="A tag in docker's trust data, with --key, --role, --root-key."
+)
 @_further_options
 @plain_http_option
 @output_option
@@ -62,6 +67,7 @@ def sign(
     key: str,
     notation: bool,
     helm: bool,
+    notary_v1: bool,
     plain_http: bool,
     output: str,
     **given: Any,
@@ -75,31 +81,45 @@ def sign(
       trustgate sign --signing-config own.json --identity-token token.jwt localhost:5080/shop/web:1
       trustgate sign --notation --key web.key --cert chain.pem localhost:5080/shop/web:1
       trustgate sign --helm --key charts@example.com web-1.0.0.tgz
+      trustgate sign --notary-v1 --key alice.key --role targets/alice --root-key ID localhost:5080/shop/web:1
 
     The password of an encrypted key is taken from COSIGN_PASSWORD, or asked for. Without a key and without
     services of one's own it is signed with sigstore.dev.
 
     With --notation it is signed so that notation verify accepts it. With --helm WEB.tgz.prov is written
-    beside the chart WEB.tgz, so that helm verify accepts it.
+    beside the chart WEB.tgz, so that helm verify accepts it. With --notary-v1 the tag is signed as docker
+    trust sign does it, in a role that docker trust signer add has made; what stands there already is kept
+    when a root that --root-key names stands behind it, and nothing is signed otherwise.
     """
-    from trustgate.cli.images import open_place
-
-    if notation and helm:
-        raise click.UsageError("give --notation or --helm, not both")
-    _check_options("--notation" if notation else "--helm" if helm else "")
-    if helm:
+    asked = {"--notation": notation, "--helm": helm, "--notary-v1": notary_v1}
+    modes = [name for name, wanted in asked.items() if wanted]
+    if len(modes) > 1:
+        raise click.UsageError(f"give {' or '.join(modes)}, not both")
+    mode = modes[0] if modes else ""
+    _check_options(mode)
+    if mode == "--helm":
         from trustgate.cli.sign_chart import sign_chart
 
         sign_chart(image, key, _picked(ChartOptions, given), output)
         return
-    if notation:
-        from trustgate.cli.sign_notation import sign_notation
+    place, done = _SIGN[mode](image, plain_http, {**given, "key": key})
+    tell_signed(place, done, "sign/1", "signed", output, by_digest=mode != "--notary-v1")
 
-        place = open_place(image, plain_http=plain_http)
-        done = sign_notation(place, key, _picked(NotationOptions, given))
-    else:
-        place, done = _sign_cosign(image, plain_http, {**given, "key": key})
-    tell_signed(place, done, "sign/1", "signed", output)
+
+def _sign_notation(image: str, plain_http: bool, given: Mapping[str, Any]) -> tuple[Any, Any]:
+    from trustgate.cli.images import open_place
+    from trustgate.cli.sign_notation import sign_notation
+
+    place = open_place(image, plain_http=plain_http)
+    return place, sign_notation(place, given["key"], _picked(NotationOptions, given))
+
+
+def _sign_tag(image: str, plain_http: bool, given: Mapping[str, Any]) -> tuple[Any, Any]:
+    from trustgate.cli.images import open_place
+    from trustgate.cli.sign_tag import sign_tag
+
+    place = open_place(image, plain_http=plain_http)
+    return place, sign_tag(place, given["key"], _picked(TagOptions, given))
 
 
 def _sign_cosign(image: str, plain_http: bool, given: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -116,6 +136,13 @@ def _sign_cosign(image: str, plain_http: bool, given: Mapping[str, Any]) -> tupl
     return place, sign_image(place.source, place.target, by, annotations=annotations, now=datetime.now(UTC))
 
 
+_SIGN: Final[Mapping[str, Callable[[str, bool, Mapping[str, Any]], tuple[Any, Any]]]] = {
+    "": _sign_cosign,
+    "--notation": _sign_notation,
+    "--notary-v1": _sign_tag,
+}
+
+
 def _picked(kind: type[T], given: Mapping[str, Any]) -> T:
     return kind(**{name: given[name] for name in _names(kind)})
 
@@ -130,11 +157,13 @@ def _check_options(mode: str) -> None:
             raise click.UsageError(f"{param.opts[-1]} is for {' and '.join(homes)}")
 
 
-def tell_signed(place: Any, done: Any, schema: str, word: str, output: str) -> None:
-    """What was signed and where it is kept; a warning when a tag was named."""
+def tell_signed(
+    place: Any, done: Any, schema: str, word: str, output: str, *, by_digest: bool = True
+) -> None:
+    """What was signed and where it is kept; a warning when a tag was named and a digest is signed."""
     from trustgate.cli.images import warn_about_tag
 
-    warning = warn_about_tag(place, done.subject)
+    warning = warn_about_tag(place, done.subject) if by_digest else ""
     if warning:
         note(f"warning: {warning}; signed that digest")
     if output == "json":

@@ -43,7 +43,7 @@ class Signed:
     subject: Digest
     signature: Digest
     stored: str
-    """``referrer``, ``fallback tag``, ``.sig tag`` or ``.att tag``."""
+    """``referrer``, ``fallback tag``, ``.sig tag``, ``.att tag``, or the Notary v1 role."""
 
 
 def sign_image(

@@ -25,7 +25,7 @@ from trustgate.evidence.sigstore_signing.material import CertificateChain, LogEn
 from trustgate.evidence.sigstore_signing.rekor import Loggable
 from trustgate.evidence.sigstore_signing.signing_config import SigningConfig
 from trustgate.ports.signing import SigningServices
-from trustgate.remote.registry import is_loopback
+from trustgate.remote.repository_session import is_loopback
 from trustgate.remote.wire import MAX_ERROR_BYTES, bounded, closing, senseless, translated
 
 TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0)

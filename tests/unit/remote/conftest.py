@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.simulators.registry import SimulatedRegistry
-from trustgate.remote import registry as client_module
+from trustgate.remote import repository_session as client_module
 
 
 @pytest.fixture

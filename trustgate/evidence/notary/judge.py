@@ -136,7 +136,7 @@ def _ask(
     if not trust.is_about(opened.gun):
         reason = f"{attestor.name} does not speak for {shown(opened.gun)}"
         return _Answer(Outcome.UNTRUSTED, reason, listed, anchored=False)
-    if not _is_anchored(opened, trust):
+    if not is_anchored(opened, trust):
         reason = f"its root is not signed by a root key that {attestor.name} pins"
         return _Answer(Outcome.UNTRUSTED, reason, listed, anchored=False)
     words, problem = _words(opened, trust)
@@ -162,7 +162,7 @@ def _ask(
     )
 
 
-def _is_anchored(opened: TrustedSet, trust: NotaryTrust) -> bool:
+def is_anchored(opened: TrustedSet, trust: NotaryTrust) -> bool:
     """Whether a root of the chain is signed by pinned keys alone to its threshold; each later one is
     proven by the one before it already."""
     for root in opened.roots:
