@@ -26,7 +26,9 @@ def test_one_option_takes_a_secret_and_warns_of_itself(call: Call) -> None:
         and SECRET_WORDS.search(" ".join(option.opts))
         and not option.is_flag
     }
-    assert taking == {(("login",), "password")}
+    # cosign's name for a token that lives for minutes; a file's path is taken too
+    of_minutes = {((name,), "identity_token") for name in ("sign", "attest")}
+    assert taking == {(("login",), "password"), *of_minutes}
     done = call("login", "localhost:1", "-u", "me", "-p", SECRET)
     assert (done.code, SECRET in done.err) == (3, False)
     assert "use --password-stdin" in done.err
