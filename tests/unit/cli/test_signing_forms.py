@@ -303,3 +303,12 @@ def test_a_file_that_is_no_chart_or_has_another_name(call: Call, chart: Path) ->
     done = call("sign", "--helm", "--key", "x", CHART)
     assert (done.code, "helm package" in done.err) == (2, True)
     assert "can't be read" in call("sign", "--helm", "--key", "x", "absent-1.0.0.tgz").err
+
+
+@needs_gpg
+def test_a_place_that_cannot_be_written(call: Call, chart: Path, gpg_home: Path) -> None:
+    chart.with_name(f"{CHART}.prov").mkdir()
+    given = ("sign", "--helm", "--force", "--key", "open@example.test", CHART)
+    done = call(*given, GNUPGHOME=str(gpg_home))
+    assert (done.code, "can't be written" in done.err) == (2, True)
+    assert [path.name for path in chart.parent.iterdir() if path.name.startswith(".")] == []

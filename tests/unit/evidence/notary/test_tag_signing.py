@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from asn1crypto import keys as asn1_keys
+from asn1crypto import pem as asn1_pem
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, x448
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -29,7 +32,7 @@ from trustgate.evidence.model import Outcome
 from trustgate.evidence.notary.judge import MetadataSet
 from trustgate.evidence.notary.keys import certificate_key
 from trustgate.evidence.notary.metadata import Delegation, RoleKeys, read_targets
-from trustgate.evidence.notary.private_key import read_delegation_key
+from trustgate.evidence.notary.private_key import MAX_ITERATIONS, read_delegation_key
 from trustgate.evidence.notary.signing import MetadataSigner, targets_document
 from trustgate.evidence.notary.tag_signing import delegation_name, files_for_tag
 from trustgate.evidence.notary.trust import RELEASES, NotaryTrust
@@ -280,3 +283,27 @@ def test_keys_that_are_none(pem: bytes | str, password: bytes, reason: str) -> N
     assert isinstance(pem, bytes)
     with pytest.raises(KeyUnreadable, match=reason):
         read_delegation_key(pem, password)
+
+
+@pytest.mark.parametrize("wrong", ["iterations", "cipher"])
+def test_a_key_that_would_take_for_ever_or_is_sealed_otherwise(wrong: str) -> None:
+    _name, _headers, der = asn1_pem.unarmor(DOCKERS)
+    sealed = asn1_keys.EncryptedPrivateKeyInfo.load(der)
+    parameters = sealed["encryption_algorithm"]["parameters"]
+    if wrong == "iterations":
+        parameters["key_derivation_func"]["parameters"]["iteration_count"] = MAX_ITERATIONS + 1
+    else:
+        parameters["encryption_scheme"]["algorithm"] = "tripledes_3key"
+    changed = asn1_pem.armor("ENCRYPTED PRIVATE KEY", sealed.dump(force=True))
+    began = time.monotonic()
+    with pytest.raises(KeyUnreadable, match="can't be read"):
+        read_delegation_key(changed, b"repository-passphrase")
+    assert time.monotonic() - began < 1
+
+
+def test_a_key_of_a_kind_that_signs_nothing() -> None:
+    pem = x448.X448PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with pytest.raises(KeyUnreadable, match=r"can't (sign tags|be read)"):
+        read_delegation_key(pem, b"")
