@@ -6,6 +6,7 @@ which one SHA-256 is enough: CI logs in often, and checking must cost microsecon
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -16,6 +17,7 @@ from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from trustgate.errors import InvalidInput
 
@@ -35,7 +37,7 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
         self._slots = BoundedSemaphore(PARALLEL_HASHES)
-        self._nobody = self._hasher.hash(secrets.token_hex())
+        self._nobody = _hash_of_nobody(self._hasher)
 
     def hash(self, password: str) -> str:
         """Raises ``InvalidInput`` for a password that is too short or too long."""
@@ -56,6 +58,16 @@ class Passwords:
                 return self._hasher.verify(stored or self._nobody, password) and stored is not None
             except (VerificationError, InvalidHashError):
                 return False
+
+
+def _hash_of_nobody(hasher: PasswordHasher) -> str:
+    """What costs as much to compare with as a real hash, and was no password's: it need not be computed."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
+        for length in (hasher.salt_len, hasher.hash_len)
+    )
+    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${digest}"
 
 
 def new_robot_secret() -> str:
