@@ -16,6 +16,7 @@ from trustgate.cli.signing_options import read_file
 if TYPE_CHECKING:
     from trustgate.evidence.attestor import Attestor
     from trustgate.evidence.sigstore.trusted_root import TrustedRoot
+    from trustgate.flows.verify import Shapes
 
 F = TypeVar("F", bound=Callable[..., Any])
 GITHUB: Final = ("trigger", "sha", "name", "repository", "ref")
@@ -23,6 +24,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "--insecure-ignore-sct": "a certificate transparency timestamp is always asked for",
     "--allow-insecure-registry": "certificates are always verified; use --plain-http for plain HTTP",
     "--private-infrastructure": "name your own services' roots with --trusted-root",
+    "--check-claims": "a signature that is not of this digest is none",
 }
 _FILE = click.Path(path_type=Path)
 _OPTIONS = (
@@ -53,12 +55,20 @@ _OPTIONS = (
         help="Ask for a timestamp by an authority of the trusted root.",
     ),
     click.option("--offline", type=bool, default=True, hidden=True),
+    click.option(
+        "--new-bundle-format",
+        type=bool,
+        default=None,
+        help="Only bundles (true), or only .sig and .att tags (false); without it everything counts.",
+    ),
     click.option("-a", "annotations", multiple=True, metavar="K=V", help="Must be signed along."),
     at_option,
 )  # fmt: skip
 
 
-BOOLEANS: Final = frozenset({"--insecure-ignore-tlog", "--use-signed-timestamps", "--offline", *REFUSED})
+BOOLEANS: Final = frozenset(
+    {"--insecure-ignore-tlog", "--use-signed-timestamps", "--offline", "--new-bundle-format", *REFUSED}
+)
 
 
 class CosignCommand(click.Command):
@@ -87,6 +97,7 @@ class CosignOptions:
     insecure_ignore_tlog: bool | None
     use_signed_timestamps: bool
     offline: bool
+    new_bundle_format: bool | None
     annotations: tuple[str, ...]
     at: str | None
 
@@ -98,6 +109,15 @@ class CosignOptions:
     @property
     def issuer(self) -> str:
         return self.certificate_oidc_issuer or self.certificate_oidc_issuer_regexp
+
+    @property
+    def shapes(self) -> Shapes:
+        """Where to look."""
+        from trustgate.flows.verify import Shapes
+
+        if self.new_bundle_format is None:
+            return Shapes.ALL
+        return Shapes.REFERRERS if self.new_bundle_format else Shapes.TAGS
 
     @property
     def claims(self) -> dict[str, str]:
@@ -123,7 +143,8 @@ def _refused(name: str, why: str) -> Callable[[F], F]:
     """An option of cosign's that would make less of the answer: named, and refused."""
 
     def refuse(_context: click.Context, _parameter: click.Parameter, value: Any) -> None:
-        if value not in (None, "false", "False"):
+        harmless = "true" if name == "--check-claims" else "false"
+        if value is not None and value.lower() != harmless:
             raise click.UsageError(f"{name}: {why}")
 
     return click.option(name, hidden=True, callback=refuse, expose_value=False)

@@ -54,7 +54,9 @@ def verify_attestation(image: str, kind: str, plain_http: bool, output: str, **c
         note(f"note: judged as of {options.now:%Y-%m-%dT%H:%M:%SZ}")
     place = open_place(image, plain_http=plain_http)
     with question():
-        found = verify_attestations(place.source, place.target, attestors, now=options.now)
+        found = verify_attestations(
+            place.source, place.target, attestors, now=options.now, shapes=options.shapes
+        )
     good = [f for f in found.facts if f.outcome is Outcome.VERIFIED and f.predicate_type == wanted]
     digest = found.manifest.digest
     if output == "json":

@@ -25,7 +25,7 @@ def by_attestors(place: Place, attestors: Sequence[Attestor], options: CosignOpt
     from trustgate.flows.verify import verify_image
 
     wanted = options.wanted_annotations
-    found = verify_image(place.source, place.target, attestors, now=options.now)
+    found = verify_image(place.source, place.target, attestors, now=options.now, shapes=options.shapes)
     good = [fact for fact in found.good if wanted.items() <= dict(fact.annotations).items()]
     if output == "json":
         emit_json("verify/1", {**document(place, found), "verified": bool(good)})

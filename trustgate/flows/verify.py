@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from itertools import islice
 from typing import Final
 
@@ -54,6 +55,14 @@ class NobodyToAsk:
         return {}
 
 
+class Shapes(StrEnum):
+    """Where to look: cosign 3 keeps bundles beside the image, cosign 2 has tags."""
+
+    ALL = "all"
+    REFERRERS = "referrers"
+    TAGS = "tags"
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
     """A digest and what is known of its signatures; ``manifest`` is what the digest names."""
@@ -96,6 +105,7 @@ def verify_image(
     *,
     now: datetime,
     revocation: RevocationSource | None = None,
+    shapes: Shapes = Shapes.ALL,
 ) -> Verified:
     """Judge every signature candidate of the image. Raises ``NotFound`` and the source's own errors.
 
@@ -103,7 +113,7 @@ def verify_image(
     """
     manifest = resolve(source, target)
     subject = subject_of(manifest)
-    candidates = signature_candidates(source, manifest.digest)
+    candidates = signature_candidates(source, manifest.digest, shapes)
     questions = questions_about(candidates, subject=subject, attestors=attestors, now=now)
     answers = (revocation or NobodyToAsk()).ask(questions) if questions else {}
     return Verified(
@@ -113,11 +123,18 @@ def verify_image(
 
 
 def verify_attestations(
-    source: ImageSource, target: Tag | Digest, attestors: Sequence[Attestor], *, now: datetime
+    source: ImageSource,
+    target: Tag | Digest,
+    attestors: Sequence[Attestor],
+    *,
+    now: datetime,
+    shapes: Shapes = Shapes.ALL,
 ) -> Attested:
     """Judge everything that is attested of the image, whatever its type."""
     manifest = resolve(source, target)
-    candidates = list(islice(_attestation_candidates(source, manifest.digest), MAX_ATTESTATION_CANDIDATES))
+    candidates = list(
+        islice(_attestation_candidates(source, manifest.digest, shapes), MAX_ATTESTATION_CANDIDATES)
+    )
     facts = judge_attestations(candidates, subject=manifest.digest, attestors=attestors, now=now)
     return Attested(manifest, facts)
 
@@ -145,22 +162,25 @@ def judge_by_policy(
     return evaluate(policies, request, Evidence(subject=subject), now)
 
 
-def signature_candidates(source: ImageSource, subject: Digest) -> list[Candidate]:
+def signature_candidates(
+    source: ImageSource, subject: Digest, shapes: Shapes = Shapes.ALL
+) -> list[Candidate]:
     """Of every format, each within its own limit, so that a flood of one can't push out the others."""
     kept: list[Candidate] = []
     room = Counter(dict.fromkeys(SignatureKind, MAX_SIGNATURE_CANDIDATES))
-    for one in _signature_candidates(source, subject):
+    for one in _signature_candidates(source, subject, shapes):
         if room[kind_of(one)]:
             room[kind_of(one)] -= 1
             kept.append(one)
     return kept
 
 
-def _signature_candidates(source: ImageSource, subject: Digest) -> Iterator[Candidate]:
-    for digest in source.referrers(subject, limit=MAX_REFERRERS):
-        yield from _in_manifest(source, digest)
+def _signature_candidates(source: ImageSource, subject: Digest, shapes: Shapes) -> Iterator[Candidate]:
+    if shapes is not Shapes.TAGS:
+        for digest in source.referrers(subject, limit=MAX_REFERRERS):
+            yield from _in_manifest(source, digest)
     tag = legacy_signature_tag(subject)
-    if tag is not None:
+    if tag is not None and shapes is not Shapes.REFERRERS:
         yield from _in_manifest(source, tag)
 
 
@@ -179,18 +199,27 @@ def _in_manifest(source: ImageSource, target: Tag | Digest) -> tuple[Candidate, 
     return candidates_in(manifest, _contents(source, layers)) if says_so else ()
 
 
-def _attestation_candidates(source: ImageSource, subject: Digest) -> Iterator[SignatureCandidate]:
-    for digest in source.referrers(subject, limit=MAX_REFERRERS):
-        manifest = _manifest(source, digest)
-        if manifest is not None and len(manifest.layers) == 1:
-            (layer,) = manifest.layers
-            if layer.media_type.startswith(media.SIGSTORE_BUNDLE_PREFIX):
-                yield from candidates_from_bundle_manifest(manifest, _contents(source, [layer]))
-    if subject.algorithm == "sha256":
+def _attestation_candidates(
+    source: ImageSource, subject: Digest, shapes: Shapes
+) -> Iterator[SignatureCandidate]:
+    if shapes is not Shapes.TAGS:
+        for digest in source.referrers(subject, limit=MAX_REFERRERS):
+            yield from _bundle_in(source, digest)
+    if subject.algorithm == "sha256" and shapes is not Shapes.REFERRERS:
         manifest = _manifest(source, Tag(f"sha256-{subject.hex}.att"))
         if manifest is not None:
             layers = [one for one in manifest.layers if one.media_type == media.DSSE_ENVELOPE]
             yield from attestation_candidates(manifest, _contents(source, layers))
+
+
+def _bundle_in(source: ImageSource, digest: Digest) -> tuple[SignatureCandidate, ...]:
+    manifest = _manifest(source, digest)
+    if manifest is None or len(manifest.layers) != 1:
+        return ()
+    (layer,) = manifest.layers
+    if not layer.media_type.startswith(media.SIGSTORE_BUNDLE_PREFIX):
+        return ()
+    return candidates_from_bundle_manifest(manifest, _contents(source, [layer]))
 
 
 def _manifest(source: ImageSource, target: Tag | Digest) -> Manifest | None:

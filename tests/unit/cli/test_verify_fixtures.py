@@ -69,6 +69,17 @@ def test_what_a_real_cosign_signed_is_verified_by_tag_and_by_digest(call: Call, 
         assert call("verify", *given, "-a", "commit=none", image).code == 1
 
 
+@pytest.mark.parametrize(("name", "bundled"), [("s_kbundle", True), ("s_klegacy", False)])
+def test_where_to_look_can_be_said(call: Call, tmp_path: Path, name: str, bundled: bool) -> None:
+    real = shared("fixtures", "cosign-3.1.2-signed")
+    image = layout_of(real / name, tmp_path / "image")
+    given = ["--key", real / "cosign.pub", "--insecure-ignore-tlog", image]
+    assert call("verify", "--new-bundle-format", *given).code == (0 if bundled else 1)
+    assert call("verify", "--new-bundle-format=false", *given).code == (1 if bundled else 0)
+    assert call("verify", "--check-claims", *given).code == 0
+    assert call("verify", "--check-claims=false", *given).code == 2
+
+
 def test_time_is_an_argument(call: Call, tmp_path: Path) -> None:
     """A log entry from the future proves nothing yet, and the moment that is judged is told."""
     real = shared("fixtures", "cosign-3.1.2-signed")
