@@ -65,12 +65,20 @@ def test_the_first_start_has_a_link_that_works_once_and_a_file_for_its_owner(
 def test_a_busy_port_is_named_and_a_free_one_suggested(call: Call) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
-        done = call("serve", "--port", port)
-        assert (done.code, done.out) == (2, "")
-        assert f"port {port} on 127.0.0.1 is in use" in done.err
-        suggested = done.err.partition("hint: try --port ")[2].strip()
-        with socket.create_server(("127.0.0.1", int(suggested))):
-            pass
+        assert any(_suggests_a_free_one(call, port) for _ in range(3))
+
+
+def _suggests_a_free_one(call: Call, port: int) -> bool:
+    """Whether the port it suggests can be had; another process may have taken it since."""
+    done = call("serve", "--port", port)
+    assert (done.code, done.out) == (2, "")
+    assert f"port {port} on 127.0.0.1 is in use" in done.err
+    suggested = done.err.partition("hint: try --port ")[2].strip()
+    try:
+        socket.create_server(("127.0.0.1", int(suggested))).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_a_host_that_is_not_mine_is_named(call: Call) -> None:
