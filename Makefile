@@ -37,8 +37,11 @@ check: $(STAMP) ## everything a machine can say about the code without running i
 
 test: test-unit test-interop ## all tests; suites without their clients are skipped, and say so
 
+# One more than there are cores: the tests that wait for a server leave theirs to another.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
 test-unit: $(STAMP) ## without outside clients, under two minutes
-	@$(BIN)/pytest -n auto --dist worksteal tests/unit $(SELECT)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal tests/unit $(SELECT)
 
 test-interop: $(STAMP) ## with real docker, podman, cosign …; see make clients
 	@$(BIN)/pytest tests/interop $(SELECT)
