@@ -72,12 +72,11 @@ def weigh(claim: Claim, attestors: Sequence[Attestor], now: datetime) -> Weighed
 
 
 def _verified(votes: Sequence[_Vote], unproven: frozenset[TimeEvidence] = frozenset()) -> Weighed:
-    best = max((vote.proof for vote in votes), key=lambda proof: (len(proof.logs), len(proof.timestamps)))
     return Weighed(
         outcome=Outcome.VERIFIED,
         reason=f"verified by {_names([vote.attestor for vote in votes])}",
         signers=tuple(dict.fromkeys(Signer(vote.attestor.name, vote.identity) for vote in votes)),
-        proof=best,
+        proof=least([vote.proof for vote in votes]),
         unproven=unproven,
     )
 
@@ -86,6 +85,21 @@ def _names(attestors: Sequence[Attestor]) -> str:
     names = list(dict.fromkeys(one.name for one in attestors))
     more = len(names) - _SHOWN_NAMES
     return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def least(proofs: Sequence[Proof]) -> Proof:
+    """What every one of them proves: nobody's requirement is met by what somebody else's root trusts.
+
+    A time is proven when all prove one, and then the earliest counts; trust ends with the first that ends.
+    """
+    timed = all(proof.times for proof in proofs)
+    return Proof(
+        logs=min((proof.logs for proof in proofs), key=len),
+        timestamps=min((proof.timestamps for proof in proofs), key=len),
+        times=tuple(moment for proof in proofs for moment in proof.times) if timed else (),
+        reasons=tuple(dict.fromkeys(reason for proof in proofs for reason in proof.reasons)),
+        valid_until=min((proof.valid_until for proof in proofs if proof.valid_until), default=None),
+    )
 
 
 # --- by key --------------------------------------------------------------------------------------

@@ -111,6 +111,31 @@ def test_two_attestors_with_one_key_need_different_proofs() -> None:
     assert fact(raw, strict, alice()).attestors == ("alice",)
 
 
+def test_nobody_is_helped_by_what_another_attestor_trusts() -> None:
+    """Alice has no trusted root; that the same key has one elsewhere proves nothing under her name."""
+    one = made()
+    raw = world.bundle_of(one, stamps=[one.stamp()])
+    other = replace(alice(), name="other")
+    bare = signing_world.trusted(ALICE)
+    for attestors in ((bare, other), (other, bare)):
+        found = fact(raw, *attestors)
+        assert set(found.attestors) == {bare.name, "other"}
+        assert (found.logs, found.timestamps, found.signed_at) == (0, 0, None)
+
+
+def test_trust_ends_with_the_first_root_that_ends() -> None:
+    one = made()
+    raw = world.bundle_of(one, entries=[one.entry("hashedrekord", "0.0.2")])
+
+    def ending(document: dict[str, Any]) -> None:
+        document["tlogs"][1]["publicKey"]["validFor"]["end"] = "2026-05-01T00:00:00Z"
+
+    endless, ends = alice(), replace(alice(ending), name="ends")
+    assert fact(raw, endless).valid_until is None
+    for attestors in ((endless, ends), (ends, endless)):
+        assert fact(raw, *attestors).valid_until == fact(raw, ends).valid_until is not None
+
+
 def layer(one: world.Signature, annotations: dict[str, str], *attestors: Attestor) -> SignatureFact:
     candidate = world.layer_of(SUBJECT, one, annotations)
     return judge(candidate, subject=SUBJECT, attestors=attestors or (alice(),), now=world.NOW)
