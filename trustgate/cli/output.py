@@ -21,6 +21,7 @@ _UNDECIDED: Final = (
     errors.StorageUnavailable,
     errors.StorageFull,
     errors.ScanFailed,
+    errors.OpenPgpUnavailable,
     errors.Unauthorized,
     errors.TooManyAttempts,
     errors.PolicySourceUnavailable,

@@ -248,6 +248,17 @@ def test_a_chart_of_ones_own_keys(call: Call, chart: Path, gpg_home: Path) -> No
 
 
 @needs_gpg
+def test_without_gpg_a_chart_cannot_be_judged(
+    call: Call, chart: Path, tmp_path: Path, gpg_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = ("sign", "--helm", "--key", "open@example.test")
+    assert call(*by, CHART, GNUPGHOME=str(gpg_home)).code == 0
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = call("verify", "--keyring", gpg_home / "open.gpg", CHART)
+    assert (done.code, "gpg is not installed" in done.err, "hint: " in done.err) == (3, True, True)
+
+
+@needs_gpg
 @pytest.mark.parametrize("given", ["file", "stdin"])
 def test_a_chart_with_a_keyring_and_a_passphrase(
     call: Call, chart: Path, tmp_path: Path, gpg_home: Path, given: str
