@@ -91,6 +91,7 @@ def _concluded(
     logged = tuple(dict.fromkeys(one.problem for _, by in verified for one in by.logged))
     proofs = [by for _, by in verified]
     times = [by.signed_at for by in proofs if by.signed_at is not None]
+    stamps = min(by.timestamps for by in proofs)
     return SignatureFact(
         kind=SignatureKind.NOTATION,
         evidence=candidate.manifest.digest,
@@ -100,11 +101,10 @@ def _concluded(
             + "".join(f"; only logged: {one}" for one in logged)
         ),
         signers=tuple(Signer(one.name, identity) for one, _ in verified),
-        signed_at=min(times, default=None),
-        timestamps=max(by.timestamps for by in proofs),
-        unproven=frozenset(
-            {"timestamp"} if sound.envelope.timestamp and not any(by.timestamps for by in proofs) else ()
-        ),
+        # nobody's requirement is met by an authority that only another attestor trusts
+        signed_at=min(times) if len(times) == len(proofs) else None,
+        timestamps=stamps,
+        unproven=frozenset({"timestamp"} if sound.envelope.timestamp and not stamps else ()),
         revocation=state,
         valid_until=turn,
     )

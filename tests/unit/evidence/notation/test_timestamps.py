@@ -92,6 +92,14 @@ def test_one_that_nobody_verified_proves_nothing() -> None:
     assert judged(stamped(world.parts()), trust=world.trust()).outcome is Outcome.UNTRUSTED
 
 
+def test_nobody_is_helped_by_an_authority_that_another_attestor_trusts() -> None:
+    for trusts in ({"a": trust(), "b": world.trust()}, {"a": world.trust(), "b": trust()}):
+        found = world.signed(stamped(world.parts()), JWS)
+        fact = world.judge(found, trusts=trusts, now=NOW)
+        assert (fact.attestors, fact.signed_at, fact.timestamps) == (("a", "b"), None, 0)
+        assert fact.unproven == frozenset({"timestamp"})
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
