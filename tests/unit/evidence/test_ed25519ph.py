@@ -14,6 +14,7 @@ from nacl.bindings import (
 from trustgate.errors import KeyUnreadable
 from trustgate.evidence.attestor import key_attestor
 from trustgate.evidence.cosign_key import public_pem
+from trustgate.evidence.keys import KeyTrust
 from trustgate.evidence.signature_bytes import sign, verifies
 
 CONTENT = b"what is signed"
@@ -59,3 +60,6 @@ def test_it_is_for_ed25519_keys() -> None:
     assert not verifies(other.public_key(), b"x" * 64, CONTENT, prehashed=True)
     with pytest.raises(KeyUnreadable):
         key_attestor("x", public_pem(other), prehashed=True)
+    own = key_attestor("x", public_pem(ed25519.Ed25519PrivateKey.generate()), prehashed=True)
+    assert isinstance(own.trust, KeyTrust)
+    assert own.trust.prehashed

@@ -160,5 +160,6 @@ def test_keys_in_an_entry_that_are_none() -> None:
 
 
 def test_a_log_without_a_root_is_a_mistake_of_the_configuration() -> None:
-    with pytest.raises(KeyUnreadable, match="trusted root"):
-        key_trust(signing_world.public_pem(ALICE), min_logs=1)
+    for more in ({"min_logs": 1}, {"min_timestamps": 1}):
+        with pytest.raises(KeyUnreadable, match="trusted root"):
+            key_trust(signing_world.public_pem(ALICE), **more)
