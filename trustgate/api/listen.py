@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             raise ConfigInvalid(
-                f"port {port} on {host} is in use", hint=f"try --port {_next_free(host, port)}"
+                f"port {port} on {host} is in use", hint=f"try --port {_next_free(family, host, port)}"
             ) from exc
         raise ConfigInvalid(
             f"can't listen on {host}:{port}: {exc.strerror or exc}", hint="check --host and --port"
@@ -61,11 +62,11 @@ def _listening(family: int, host: str, port: int) -> socket.socket:
     return sock
 
 
-def _next_free(host: str, port: int) -> int:
-    for candidate in range(port + 1, port + NEXT_PORTS):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            if probe.connect_ex((host, candidate)):
-                return candidate
+def _next_free(family: int, host: str, port: int) -> int:
+    for candidate in range(port + 1, min(port + NEXT_PORTS, 65536)):
+        with suppress(OSError):
+            _listening(family, host, candidate).close()
+            return candidate
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -18,6 +19,7 @@ from tests.conformance.server import serving
 from tests.unit.cli.conftest import Call
 from tests.unit.gate.conftest import Gated
 from trustgate.cli.serve import announce
+from trustgate.errors import ConfigInvalid
 from trustgate.settings import Settings
 from trustgate.wiring import build
 
@@ -79,6 +81,17 @@ def _suggests_a_free_one(call: Call, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_a_port_that_is_bound_and_silent_is_not_suggested() -> None:
+    bind = import_module("trustgate.api.listen").bind
+    with socket.create_server(("127.0.0.1", 0)) as busy, socket.socket() as silent:
+        port = busy.getsockname()[1]
+        with contextlib.suppress(OSError):  # somebody else's by now, which is as good
+            silent.bind(("127.0.0.1", port + 1))
+        with pytest.raises(ConfigInvalid) as found:
+            bind("127.0.0.1", port)
+        assert found.value.hint not in ("", f"try --port {port + 1}")
 
 
 def test_a_host_that_is_not_mine_is_named(call: Call) -> None:
