@@ -27,7 +27,7 @@ ATTESTATION_SCHEMA: Final = "attestation/1"
 def judgement_key(subject: Subject, evidence: Iterable[Digest], *, judges: str, trust: str) -> str:
     """Names a judgement by all that it rests on but the time: content, evidence, trust, and who judged.
 
-    ``judges`` is the release of the code, ``trust`` the revision of the trust store. Hex, 64 characters.
+    ``judges`` names the code, ``trust`` the revision of the trust store. Hex, 64 characters.
     """
     parts = [judges, trust, str(subject.digest), subject.media_type, str(subject.size)]
     parts += sorted(str(digest) for digest in evidence)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from trustgate import __version__
 from trustgate.errors import BlobUnknown, SizeInvalid, StorageUnavailable
 from trustgate.evidence.attestation import AttestationFact, attestation_candidates, judge_attestations
 from trustgate.evidence.attestor import Attestor
@@ -65,11 +64,13 @@ class AttestationReader:
         blobs: Blobs,
         blob_store: BlobStore,
         judgements: Judgements[AttestationFact],
+        judges: str,
     ) -> None:
         self._manifests = manifests
         self._blobs = blobs
         self._blob_store = blob_store
         self._judgements = judgements
+        self._judges = f"attestations {judges}"
 
     def attestations(
         self,
@@ -132,8 +133,7 @@ class AttestationReader:
     ) -> tuple[AttestationFact, ...] | None:
         """What one manifest holds; ``None`` when the allowance does not reach."""
         about = Subject(subject, "", 0)  # its digest is all that an attestation names
-        judges = f"attestations {__version__}"
-        key = judgement_key(about, [stored.digest], judges=judges, trust=policies.trust_revision)
+        key = judgement_key(about, [stored.digest], judges=self._judges, trust=policies.trust_revision)
         kept = self._judgements.find(key, now=now)
         if kept is not None:
             return kept

@@ -28,6 +28,7 @@ from trustgate.evidence.helm.judge import (
 from trustgate.evidence.helm.question import OpenPgpAnswer, OpenPgpQuestion, OpenPgpStatus
 from trustgate.evidence.helm.refusal import HelmRefused
 from trustgate.evidence.model import Absent, Known, SignatureFact, Subject, Unreachable
+from trustgate.flows.stored_evidence import read_evidence
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
@@ -125,10 +126,7 @@ class ChartEvidence:
 
     def _read(self, repository: RepositoryName, layer: Descriptor) -> bytes:
         """Raises ``BlobUnknown``, ``SizeInvalid``."""
-        blob = self._blobs.find(repository, layer.digest)
-        if blob is None:
-            raise BlobUnknown(f"{layer.digest.short} is not in the repository")
-        content = self._blob_store.read(blob.key, max_bytes=layer.size)
+        content = read_evidence(self._blobs, self._blob_store, repository, layer.digest, max_bytes=layer.size)
         if len(content) != layer.size:
             raise SizeInvalid(
                 f"{layer.digest.short} has {len(content)} bytes, the manifest says {layer.size}"

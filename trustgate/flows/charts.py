@@ -33,6 +33,7 @@ from trustgate.flows.access import Actor
 from trustgate.flows.admit import Admission
 from trustgate.flows.pull import PullFlow, ServedBlob
 from trustgate.flows.push import PushFlow
+from trustgate.flows.stored_evidence import read_evidence
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, parse_manifest
@@ -186,17 +187,14 @@ class ChartFlow:
             return None
         try:
             layers = chart_layers(manifest)
-            config = self._read(stored.repository, layers.config, max_bytes=MAX_CONFIG_BYTES)
+            config = self._read(stored.repository, layers.config, MAX_CONFIG_BYTES)
             metadata = config_metadata(config)
         except (HelmRefused, BlobUnknown, SizeInvalid):
             return None
         return _Standing(stored, metadata, layers.chart, layers.provenance)
 
-    def _read(self, repository: RepositoryName, layer: Descriptor, *, max_bytes: int) -> bytes:
-        blob = self._blobs.find(repository, layer.digest)
-        if blob is None:
-            raise BlobUnknown(f"{layer.digest.short} is not in the repository")
-        return self._blob_store.read(blob.key, max_bytes=max_bytes)
+    def _read(self, repository: RepositoryName, layer: Descriptor, max_bytes: int) -> bytes:
+        return read_evidence(self._blobs, self._blob_store, repository, layer.digest, max_bytes=max_bytes)
 
     # --- uploading -------------------------------------------------------------------------------
 
@@ -246,7 +244,7 @@ class ChartFlow:
         standing = self._standing(stored) if stored else None
         if standing is None:
             raise ManifestUnknown(f"there is no chart {repository}:{tag}", hint="upload the chart first")
-        chart = _chart(self._read(repository, standing.chart, max_bytes=MAX_CHART_BYTES))
+        chart = _chart(self._read(repository, standing.chart, MAX_CHART_BYTES))
         _check_belongs(provenance, chart)
         kept = standing.provenance
         if kept is not None and kept.digest == Digest.of(provenance):

@@ -7,7 +7,7 @@ causes are one transaction; whatever happens before it leaves at most bytes that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
 
@@ -28,6 +28,7 @@ from trustgate.evidence.model import Role
 from trustgate.evidence.shape import role_blobs, role_of
 from trustgate.flows.access import Actor, permissions_on
 from trustgate.flows.admit import Admission, Gate
+from trustgate.flows.stored_evidence import read_evidence
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
@@ -343,13 +344,10 @@ class PushFlow:
         """The few blobs that tell a signature; one that is missing, or larger than said, makes it none."""
         contents: dict[Digest, bytes] = {}
         for descriptor in role_blobs(manifest):
-            blob = self._blobs.find(repository, descriptor.digest)
-            if blob is None:
-                continue
-            try:
-                contents[descriptor.digest] = self._blob_store.read(blob.key, max_bytes=descriptor.size)
-            except (SizeInvalid, BlobUnknown):
-                continue
+            with suppress(SizeInvalid, BlobUnknown):
+                contents[descriptor.digest] = read_evidence(
+                    self._blobs, self._blob_store, repository, descriptor.digest, max_bytes=descriptor.size
+                )
         return contents
 
     # --- taking away -----------------------------------------------------------------------------

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from trustgate import __version__
 from trustgate.errors import BlobUnknown, SizeInvalid, StorageUnavailable
 from trustgate.evidence.attached import Candidate, candidates_in, judge_attached, kind_of, questions_about
 from trustgate.evidence.attestor import signs_charts, signs_tags
@@ -63,7 +62,9 @@ class SignatureReader:
         revocation: RevocationSource,
         charts: ChartEvidence,
         notary: NotaryEvidence,
+        judges: str,
     ) -> None:
+        """``judges`` names the code that judges: it believes nothing that other code has kept."""
         self._revocation = revocation
         self._charts = charts
         self._notary = notary
@@ -71,6 +72,7 @@ class SignatureReader:
         self._blobs = blobs
         self._blob_store = blob_store
         self._judgements = judgements
+        self._judges = judges
 
     def signatures(
         self,
@@ -101,7 +103,7 @@ class SignatureReader:
             if not stored:
                 return UNSIGNED
             evidence = [one.digest for one in stored]
-            key = judgement_key(subject, evidence, judges=__version__, trust=policies.trust_revision)
+            key = judgement_key(subject, evidence, judges=self._judges, trust=policies.trust_revision)
             kept = self._judgements.find(key, now=now)
             if kept is not None:
                 return Known(kept)

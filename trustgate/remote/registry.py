@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urljoin
 
@@ -150,11 +151,8 @@ class RegistryClient(RepositorySession):
     # --- writing ---------------------------------------------------------------------------------
 
     def put_blob(self, digest: Digest, content: Iterator[bytes], size: int) -> None:
-        try:
-            with self._answer("HEAD", f"blobs/{digest}", push=True):
-                return
-        except NotFound:
-            pass
+        with suppress(NotFound), self._answer("HEAD", f"blobs/{digest}", push=True):
+            return
         with self._answer("POST", "blobs/uploads/", push=True) as answer:
             if not answer.headers.get("location"):
                 raise senseless(f"POST blobs/uploads/ of {self._host}", "it names no location")

@@ -20,6 +20,7 @@ from trustgate.remote.gpg import Gpg
 from trustgate.remote.revocation import RevocationClient
 from trustgate.settings import Settings
 from trustgate.store.opening import Store
+from trustgate.wiring.judges import judges
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidencePar
     """Nothing is asked and no process begins before the first signature that needs it."""
     folder = settings.data / "tmp"
     folder.mkdir(exist_ok=True)
+    code = judges()
     gpg = Gpg(folder)
     revocation = RevocationClient(clock, allowed_hosts=settings.revocation_hosts)
     trust = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=settings.own_hosts)
@@ -59,6 +61,7 @@ def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidencePar
         revocation=revocation,
         charts=ChartEvidence(blobs=store.blobs, blob_store=store.blob_store, openpgp=gpg),
         notary=NotaryEvidence(trust),
+        judges=code,
     )
 
     attestations = AttestationReader(
@@ -66,6 +69,7 @@ def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidencePar
         blobs=store.blobs,
         blob_store=store.blob_store,
         judgements=store.attestations,
+        judges=code,
     )
 
     def close() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +25,12 @@ from trustgate.evidence.facts_json import (
 from trustgate.evidence.model import Outcome, SignatureFact, SignatureKind, Signer, Subject
 from trustgate.flows import signatures
 from trustgate.oci.digest import Digest
+from trustgate.oci.names import RepositoryName
 from trustgate.store.judgements import KEPT_FOR
 from trustgate.store.opening import open_store
+from trustgate.wiring import SystemClock, evidence
+from trustgate.wiring.judges import judges
+from trustgate.wiring.policies import in_force
 
 NOW = scenes.NOW
 FACT = SignatureFact(
@@ -174,6 +180,44 @@ def test_another_trust_store_or_another_signature_is_judged_anew(gated: Gated, j
     assert len(judged) == 2, "the judgement under the first trust store is still there"
     gated.sign("shop/web", digest)
     assert len(judged) == 3
+
+
+def test_other_code_believes_nothing_that_was_kept(
+    gated: Gated, judged: list[Digest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that was built anew over the same data: a mended judge is asked again."""
+    digest = gated.push("shop/web", "1", "hello")
+    gated.sign("shop/web", digest)
+    store = gated.server.store
+    repository = RepositoryName("shop/web")
+    manifest = store.manifests.find(repository, digest)
+    assert manifest is not None
+    subject = Subject(digest, manifest.media_type, len(manifest.raw))
+    policies = in_force(gated.server.reload)
+    now = SystemClock().now()
+    counts = []
+    for code in (judges(), "mended", "mended"):
+        monkeypatch.setattr(evidence, "judges", lambda code=code: code)
+        parts = evidence.open_evidence(gated.server.settings, SystemClock(), store)
+        parts.signatures.signatures(repository, subject, manifest, None, policies, now)
+        parts.close()
+        counts.append(len(judged))
+    assert counts == [1, 2, 2]
+
+
+def test_the_code_is_told_apart_by_its_source(tmp_path: Path) -> None:
+    seen = set()
+    for number, files in enumerate(
+        ({"a.py": "1"}, {"a.py": "2"}, {"b.py": "1"}, {"a.py": "1", "b.py": ""}, {"r/a.py": "1"})
+    ):
+        root = tmp_path / str(number)
+        for name, text in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        seen.add(judges(root))
+    assert len(seen) == 5
+    shutil.copytree(tmp_path / "0", tmp_path / "copy")
+    assert judges(tmp_path / "copy") in seen
 
 
 def test_a_pull_goes_on_when_judgements_cannot_be_kept(gated: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
