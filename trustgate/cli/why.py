@@ -14,6 +14,9 @@ from trustgate.cli.output import NO, OK, UNKNOWN, emit_json, mark, printable, qu
 
 _DECISION_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _WORDS = {"allow": ("ALLOWED", "green"), "warn": ("WARN", "yellow"), "deny": ("DENIED", "red")}
+_OF_SIGNERS = frozenset({"contentTrust", "attestation"})
+_WIDEST = 40
+"""Characters of a rule's name that the columns make room for."""
 
 
 @click.command(epilog=EXIT_CODES)
@@ -64,22 +67,35 @@ def _server_of(host: str, server: str | None) -> str:
     return server if server and (named or server_address(server)[1] == host) else host
 
 
+def _show_rule(rule: dict[str, Any], width: int) -> None:
+    """A rule that only warns says so: it is not what refused."""
+    sign = {"pass": OK, "exempt": OK, "fail": NO}.get(rule["outcome"], UNKNOWN)
+    mode = "" if rule["mode"] == "enforce" else rule["mode"]
+    place = ", ".join(word for word in (mode, rule["where"]) if word)
+    where = f"  [{place}]" if place else ""
+    click.echo(f"  {mark(sign)}  {rule['rule']:<{width}} {printable(rule['message'])}{where}")
+    if rule["kind"] in _OF_SIGNERS:
+        if rule["violations"]:
+            asked = ", ".join(item["subject"] for item in rule["violations"])
+            click.echo(f"        asked for: {printable(asked)}")
+        return
+    for item in rule["violations"][:10]:
+        fixed = f" -> {item['fixed']}" if item["fixed"] else ""
+        text = f"{item['subject']} {item['package']} {item['installed']}{fixed} {item['severity']}"
+        click.echo(f"        {printable(text)} {item['where']}".rstrip())
+
+
 def show(document: dict[str, Any]) -> None:
     """Verdict, rules, evidence, fix."""
     word, colour = _WORDS[document["verdict"]]
     tag = f"  (tag {document['tag']})" if document["tag"] else ""
     digest = document["digest"][:19]
     click.echo(f"{styled(word, colour)}  {document['repository']}@{digest}{tag}   by {document['caller']}")
+    width = min(max((len(rule["rule"]) for rule in document["rules"]), default=0), _WIDEST)
     for rule in document["rules"]:
-        sign = {"pass": OK, "exempt": OK, "fail": NO}.get(rule["outcome"], UNKNOWN)
-        where = f"  [{rule['where']}]" if rule["where"] else ""
-        click.echo(f"  {mark(sign)}  {rule['rule']:<24} {printable(rule['message'])}{where}")
-        for item in rule["violations"][:10]:
-            fixed = f" -> {item['fixed']}" if item["fixed"] else ""
-            text = f"{item['subject']} {item['package']} {item['installed']}{fixed} {item['severity']}"
-            click.echo(f"        {printable(text)} {item['where']}".rstrip())
+        _show_rule(rule, width)
     for row in document["evidence"]:
-        click.echo(f"  --  {row['kind']:<24} {row['outcome']}: {printable(row['reason'])}")
+        click.echo(f"  --  {row['kind']:<{width}} {row['outcome']}: {printable(row['reason'])}")
     for fix in dict.fromkeys(r["fix"] for r in document["rules"] if r["fix"] and r["outcome"] != "pass"):
         click.echo(f"fix: {printable(fix)}")
     click.echo(f"policy {document['policy_revision'][:24]}   decision {document['id']}")

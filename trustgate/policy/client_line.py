@@ -6,7 +6,7 @@ from typing import Final
 
 from trustgate.policy.checks.answer import HOST
 from trustgate.policy.escape import ELLIPSIS, printable
-from trustgate.policy.model import RuleResult, Verdict
+from trustgate.policy.model import RuleResult, Verdict, VerdictKind
 
 MAX_LINE_CHARACTERS: Final = 300
 """Kubernetes cuts events at 1024, and other clients put their own words around ours."""
@@ -53,7 +53,7 @@ def _headline(result: RuleResult) -> str:
 
 def _line(head: str, verdict: Verdict, decision: str, url: str, reference: str) -> str:
     tail = _tail(decision, url)
-    against = [result for result in verdict.worst if result.mode in ("enforce", "warn")]
+    against = _speaking(verdict)
     rules = ", ".join(printable(result.rule, MAX_RULE_CHARACTERS) for result in against[:SHOWN_RULES])
     more = len(against) - SHOWN_RULES
     start = f"{head}{rules or 'policy'}{f' and {more} more' if more > 0 else ''}"
@@ -67,6 +67,12 @@ def _line(head: str, verdict: Verdict, decision: str, url: str, reference: str) 
             return line + tail
     reasons = "; ".join(result.message for result in against[:1])
     return printable(f"{start}: {reasons}" if reasons else start, room) + tail
+
+
+def _speaking(verdict: Verdict) -> list[RuleResult]:
+    """Only what refuses is named in a refusal: a rule that warns has not denied anything."""
+    modes = ("enforce",) if verdict.kind is VerdictKind.DENY else ("enforce", "warn")
+    return [result for result in verdict.worst if result.mode in modes]
 
 
 def _layouts(messages: list[str], fix: str) -> list[tuple[str, str]]:

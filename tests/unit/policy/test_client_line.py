@@ -74,6 +74,14 @@ def test_rules_that_are_only_recorded_are_not_blamed() -> None:
     assert "denied by real/severity:" in refused(judge(policies, subject()))
 
 
+def test_rules_that_warn_are_not_blamed_for_a_refusal() -> None:
+    warning = policy(severe(), name="soon", top="mode: warn\n")
+    policies = policy_set(warning, policy(signed("{attestor: ci}"), name="real"), attestors=("ci",))
+    line = refused(judge(policies, subject(scan=report(finding()))), "localhost/prod/api:v1", "http://d/1")
+    assert "denied by real/signed: it is not signed; fix: " in line
+    assert "soon" not in line
+
+
 def test_without_a_usable_link() -> None:
     verdict = judge(policy_set(policy(severe())), subject())
     assert refused(verdict, url="").endswith(f" - decision {ID}, see: trustgate why {ID}")
