@@ -33,6 +33,8 @@ Call = Callable[[Callable[[], Any]], Awaitable[Any]]
 MAX_UPLOAD_BYTES: Final = MAX_CHART_BYTES + MAX_PROVENANCE_BYTES + 64 * 1024
 """A chart, its provenance, and what a multipart form puts around them."""
 MAX_PARTS: Final = 8
+MAX_UPLOADS_AT_ONCE: Final = 8
+"""Bodies that are held in memory together; further ones wait before the first byte is read."""
 NO_STORE: Final = {"cache-control": "no-store"}
 
 log = logging.getLogger("trustgate.api")
@@ -55,11 +57,9 @@ def charts_router(flow: ChartFlow, authenticate: Authenticate, clock: Clock, cal
     async def index(request: Request, project: str) -> Response:
         try:
             who = await actor(request)
-            entries = await call(lambda: flow.index(project, who))
+            body = await call(lambda: _index_body(flow, project, who, clock))
         except TrustgateError as exc:
             return _refused(request, exc)
-        # JSON is YAML, is read faster, and leaves no doubt about what is a text
-        body = json.dumps(index_document(entries, generated=clock.now()))
         return Response(body, media_type="application/yaml", headers=NO_STORE)
 
     @router.head("/charts/{project}/{file_name}", include_in_schema=False)
@@ -78,15 +78,35 @@ def charts_router(flow: ChartFlow, authenticate: Authenticate, clock: Clock, cal
         headers = {**NO_STORE, **_warning(served.admission), "x-content-type-options": "nosniff"}
         return FileResponse(served.blob.path, media_type=kind, headers=headers)
 
+    places = asyncio.Semaphore(MAX_UPLOADS_AT_ONCE)
+
+    async def uploaded(request: Request, project: str, store: _Store) -> Response:
+        try:
+            who = await actor(request)
+            flow.check_uploader(project, who)  # before the body is read
+            async with places:
+                parts = await _parts(request)
+                force = "force" in request.query_params
+                metadata: ChartMetadata = await call(lambda: store(parts, who, force))
+        except TrustgateError as exc:
+            return _refused(request, exc)
+        content = {"saved": True, "name": metadata.name, "version": metadata.version}
+        return JSONResponse(content, status_code=201, headers=NO_STORE)
+
     @router.post("/api/charts/{project}/charts", operation_id="uploadChart", summary="Upload a chart")
     async def upload(request: Request, project: str) -> Response:
-        return await _uploaded(request, actor, call, _uploader(flow, project))
+        return await uploaded(request, project, _uploader(flow, project))
 
     @router.post("/api/charts/{project}/prov", operation_id="uploadProvenance", summary="Add a provenance")
     async def add_provenance(request: Request, project: str) -> Response:
-        return await _uploaded(request, actor, call, _adder(flow, project))
+        return await uploaded(request, project, _adder(flow, project))
 
     return router
+
+
+def _index_body(flow: ChartFlow, project: str, actor: Actor, clock: Clock) -> str:
+    """JSON is YAML, is read faster, and leaves no doubt about what is a text."""
+    return json.dumps(index_document(flow.index(project, actor), generated=clock.now()))
 
 
 _Parts = Mapping[str, bytes]
@@ -111,22 +131,6 @@ def _adder(flow: ChartFlow, project: str) -> _Store:
         return flow.add_provenance(project, provenance, actor, force=force)
 
     return store
-
-
-async def _uploaded(
-    request: Request, actor: Callable[[Request], Awaitable[Actor]], call: Call, store: _Store
-) -> Response:
-    try:
-        who = await actor(request)
-        if who.is_anonymous:  # before the body is read
-            raise Unauthorized("authentication is required", hint="helm repo add NAME URL --username USER")
-        parts = await _parts(request)
-        force = "force" in request.query_params
-        metadata: ChartMetadata = await call(lambda: store(parts, who, force))
-    except TrustgateError as exc:
-        return _refused(request, exc)
-    content = {"saved": True, "name": metadata.name, "version": metadata.version}
-    return JSONResponse(content, status_code=201, headers=NO_STORE)
 
 
 async def _parts(request: Request) -> _Parts:

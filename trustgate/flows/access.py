@@ -46,6 +46,19 @@ class Actor:
             return False
         return permission in permissions_on(self, repository)  # a token never outlives its account's right
 
+    def may_below(self, permission: Permission, project: str) -> bool:
+        """Whether it might allow it on some repository of ``project``: asked before a name is known.
+
+        A yes is no permission; a no spares reading what could not be stored anyway.
+        """
+        if self.scope is not None:
+            names = [name for name in self.scope if name.partition("/")[0] == project]
+            return any(self.may(permission, name) for name in names)
+        if self.is_admin:
+            return True
+        wanted = {permission, "admin"}
+        return any(wanted & grant.permissions and _may_reach(grant.pattern, project) for grant in self.grants)
+
 
 def permissions_on(actor: Actor, repository: str) -> frozenset[Permission]:
     """All that the account itself may do on ``repository``, whatever the token says."""
@@ -67,6 +80,13 @@ def grant_matches(pattern: str, repository: str) -> bool:
     if "/" not in pattern and "*" not in pattern:
         return repository.partition("/")[0] == pattern
     return bool(_compiled(pattern).fullmatch(repository))
+
+
+def _may_reach(pattern: str, project: str) -> bool:
+    """Whether the glob could match something in the project: ``**`` may stand for slashes too."""
+    first = pattern.partition("/")[0]
+    head, across, _ = first.partition("**")
+    return grant_matches(f"{head}**" if across else first, project)
 
 
 @lru_cache(maxsize=4096)

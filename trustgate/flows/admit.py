@@ -185,7 +185,8 @@ class Gate:
         do not ask for a token to delete with.
         """
         held = parse_manifest(current.raw, content_type=current.media_type) if current else None
-        code, message = why_not(tag, current=held, new=new, role=role)
+        held_as = current.role if current else None
+        code, message = why_not(tag, current=held, held_as=held_as, new=new, role=role)
         if not code or (code == "signatures-lost" and "delete" in permissions_on(actor, repository)):
             return
         request = Request(Action.TAG, repository, new.digest, actor.caller, tag)

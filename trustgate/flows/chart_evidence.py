@@ -34,7 +34,8 @@ from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.ports import Blobs, BlobStore, OpenPgp, StoredManifest
 
-MAX_KEPT_CHARTS = 1024
+MAX_KEPT_CHARTS = 128
+"""Each may hold megabytes of what helm does not know, out of a small package."""
 MAX_KEPT_ANSWERS = 4096
 
 ChartSignatures: TypeAlias = Known[tuple[SignatureFact, ...]] | Absent | Unreachable

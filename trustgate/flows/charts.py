@@ -7,7 +7,7 @@ by the pull: what the gate says of one is said of the other.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -44,7 +44,10 @@ from trustgate.ports import Blobs, BlobStore, Clock, Manifests, StoredManifest
 MAX_INDEX_REPOSITORIES: Final = 2000
 MAX_INDEX_CHARTS: Final = 20_000
 """Versions in one index; helm reads it whole, so a project that has more is better served over OCI."""
-MAX_KEPT_REPOSITORIES: Final = 4096
+MAX_INDEX_BYTES: Final = 64 * 1024 * 1024
+"""Of the charts' own configuration; small packages may hold much of it."""
+MAX_KEPT_BYTES: Final = 2 * MAX_INDEX_BYTES
+ENTRY_BYTES: Final = 1024
 MAX_ATTEMPTS: Final = 3
 """How often a provenance is added anew because the chart's tag moved meanwhile."""
 PACKAGE, PROVENANCE = ".tgz", ".tgz.prov"
@@ -57,6 +60,8 @@ class IndexEntry:
     metadata: ChartMetadata
     digest: Digest
     created: datetime
+    size: int
+    """Bytes of its configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class _Standing:
     stored: StoredManifest
     metadata: ChartMetadata
     chart: Descriptor
+    config_size: int
     provenance: Descriptor | None = field(default=None)
 
 
@@ -109,14 +115,12 @@ class ChartFlow:
         """
         name = RepositoryName(project)
         found: list[IndexEntry] = []
+        size = 0
         for repository in self._repositories(name):
-            if actor.may("pull", repository):
-                found += self._entries(repository)
-            if len(found) > MAX_INDEX_CHARTS:
-                raise Unsupported(
-                    f"{name} holds more than {MAX_INDEX_CHARTS} charts, too many for an index",
-                    hint=f"use them over OCI: helm pull oci://HOST/{name}/CHART",
-                )
+            entries = self._entries(repository) if actor.may("pull", repository) else ()
+            found += entries
+            size += sum(entry.size for entry in entries)
+            _check_fits(len(found), size, name)
         if not found and actor.is_anonymous and name not in actor.public_projects:
             raise Unauthorized("authentication is required", hint="helm repo add NAME URL --username USER")
         return tuple(found)
@@ -160,13 +164,24 @@ class ChartFlow:
         if kept is not None and kept[0] == revision:
             return kept[1]
         tags = self._manifests.tags(repository, after="", limit=MAX_INDEX_CHARTS + 1) or ()
-        found = [self._entry(repository, tag) for tag in tags if is_version(tag.replace("_", "+"))]
-        entries = tuple(entry for entry in found if entry is not None)
+        found: list[IndexEntry] = []
+        size = 0
+        for tag in tags:
+            entry = self._entry(repository, tag) if is_version(tag.replace("_", "+")) else None
+            if entry is not None:
+                found.append(entry)
+                size += entry.size
+                _check_fits(len(found), size, repository)
+        self._keep(repository, revision, tuple(found))
+        return tuple(found)
+
+    def _keep(self, repository: RepositoryName, revision: int, entries: tuple[IndexEntry, ...]) -> None:
         with self._lock:
+            self._kept.pop(repository, None)
             self._kept[repository] = (revision, entries)
-            while len(self._kept) > MAX_KEPT_REPOSITORIES:
-                self._kept.popitem(last=False)
-        return entries
+            weight = sum(_weight(kept) for _, kept in self._kept.values())
+            while weight > MAX_KEPT_BYTES:
+                weight -= _weight(self._kept.popitem(last=False)[1][1])
 
     def _entry(self, repository: RepositoryName, tag: Tag) -> IndexEntry | None:
         stored = self._manifests.find(repository, tag)
@@ -176,7 +191,9 @@ class ChartFlow:
             standing.metadata.tag,
         ):
             return None
-        return IndexEntry(standing.metadata, standing.chart.digest, standing.stored.pushed_at)
+        return IndexEntry(
+            standing.metadata, standing.chart.digest, standing.stored.pushed_at, standing.config_size
+        )
 
     def _standing(self, stored: StoredManifest) -> _Standing | None:
         """``None`` for what helm could not install: no chart, or one whose parts do not fit."""
@@ -191,12 +208,17 @@ class ChartFlow:
             metadata = config_metadata(config)
         except (HelmRefused, BlobUnknown, SizeInvalid):
             return None
-        return _Standing(stored, metadata, layers.chart, layers.provenance)
+        return _Standing(stored, metadata, layers.chart, len(config), layers.provenance)
 
     def _read(self, repository: RepositoryName, layer: Descriptor, max_bytes: int) -> bytes:
         return read_evidence(self._blobs, self._blob_store, repository, layer.digest, max_bytes=max_bytes)
 
     # --- uploading -------------------------------------------------------------------------------
+
+    def check_uploader(self, project: str, actor: Actor) -> None:
+        """Before a body is read. Raises ``NameInvalid``, ``Unauthorized``, ``Forbidden``."""
+        if not actor.may_below("push", RepositoryName(project)):
+            raise _may_not_push(actor)
 
     def upload(
         self, project: str, package: bytes, provenance: bytes | None, actor: Actor, *, force: bool
@@ -272,12 +294,11 @@ class ChartFlow:
         over: Digest | None,
     ) -> None:
         """Blobs, then the manifest, if the tag still points where it pointed. Raises ``Conflict``."""
-        for digest, content in artifact.blobs.items():
-            if self._blobs.find(repository, digest) is None:
-                upload = self._push.begin(repository, actor)
-                with self._push.chunk(repository, upload.id, start=0, length=len(content)) as session:
-                    session.write(content)
-                self._push.finish(repository, upload.id, digest)
+        for digest, content in artifact.blobs.items():  # also those that are known: their bytes may be lost
+            upload = self._push.begin(repository, actor)
+            with self._push.chunk(repository, upload.id, start=0, length=len(content)) as session:
+                session.write(content)
+            self._push.finish(repository, upload.id, digest)
         self._push.manifest(
             repository,
             tag,
@@ -285,6 +306,21 @@ class ChartFlow:
             actor,
             content_type=media.OCI_MANIFEST,
             only_if={tag: over},
+        )
+
+
+def _weight(entries: Iterable[IndexEntry]) -> int:
+    """About what they take in memory, in bytes."""
+    return sum(entry.size + ENTRY_BYTES for entry in entries)
+
+
+def _check_fits(charts: int, size: int, name: RepositoryName) -> None:
+    """Raises ``Unsupported``."""
+    if charts > MAX_INDEX_CHARTS or size > MAX_INDEX_BYTES:
+        raise Unsupported(
+            f"{name} holds more than {MAX_INDEX_CHARTS} charts, or {MAX_INDEX_BYTES} bytes about them: too "
+            "much for an index",
+            hint=f"use them over OCI: helm pull oci://HOST/{name}/CHART",
         )
 
 
@@ -311,10 +347,14 @@ def _place(project: RepositoryName, metadata: ChartMetadata, actor: Actor) -> tu
     """Where the chart lies. Raises ``NameInvalid``, ``TagInvalid``, ``Unauthorized``, ``Forbidden``."""
     repository, tag = RepositoryName(f"{project}/{metadata.name}"), Tag(metadata.tag)
     if not actor.may("push", repository):
-        if actor.is_anonymous:
-            raise Unauthorized("authentication is required", hint="helm repo add NAME URL --username USER")
-        raise Forbidden("requested access to the resource is denied", hint="ask an administrator for a grant")
+        raise _may_not_push(actor)
     return repository, tag
+
+
+def _may_not_push(actor: Actor) -> Unauthorized | Forbidden:
+    if actor.is_anonymous:
+        return Unauthorized("authentication is required", hint="helm repo add NAME URL --username USER")
+    return Forbidden("requested access to the resource is denied", hint="ask an administrator for a grant")
 
 
 def _places(project: RepositoryName, file_name: str) -> Iterator[tuple[RepositoryName, Tag]]:

@@ -40,7 +40,11 @@ NOT_ASKED = Unreachable("no rule asks for it")
 
 
 class Gatherer:
-    """Evidence for one request. What can't be read becomes ``Unreachable``, never an exception."""
+    """Evidence for one request. What can't be read becomes ``Unreachable``.
+
+    The exception is the index itself: what it contains decides what has to be judged at all, so there is no
+    fact to stand for it. ``StorageUnavailable`` then ends the request, and nothing is remembered.
+    """
 
     def __init__(
         self,
@@ -64,7 +68,7 @@ class Gatherer:
         policies: PolicySet,
         now: datetime,
     ) -> Evidence:
-        """Everything that ``needs`` names, for the digest of ``request``."""
+        """Everything that ``needs`` names, for the digest of ``request``. Raises ``StorageUnavailable``."""
         look = _Look(self, request.repository, needs, policies, now)
         subject = look.subject(request.digest, role, platform="", depth=0, tag=request.tag)
         parents = look.parents(request.digest) if needs & _OF_PARENTS else ()
@@ -143,10 +147,7 @@ class _Look:
         )
 
     def _stored(self, digest: Digest) -> StoredManifest | None:
-        try:
-            return self._gatherer.find(self._repository, digest)
-        except StorageUnavailable:
-            return None  # the evidence below is then Unreachable by its own look-up
+        return self._gatherer.find(self._repository, digest)
 
     def _children(self, stored: StoredManifest, depth: int) -> tuple[tuple[SubjectEvidence, ...], bool]:
         """Children that are held here; false when one is missing or the budget does not reach."""
@@ -173,13 +174,10 @@ class _Look:
 
     def _parents(self, child: Digest, seen: dict[Digest, SubjectEvidence]) -> list[Digest]:
         fresh: list[Digest] = []
-        try:
-            for parent in self._gatherer.parents_of(self._repository, child):
-                if parent.digest not in seen and len(seen) < MAX_PARENTS:
-                    fresh.append(parent.digest)
-                    seen[parent.digest] = self._parent(parent)
-        except StorageUnavailable:
-            return fresh  # a parent can only help: without it the answer is at most stricter
+        for parent in self._gatherer.parents_of(self._repository, child):
+            if parent.digest not in seen and len(seen) < MAX_PARENTS:
+                fresh.append(parent.digest)
+                seen[parent.digest] = self._parent(parent)
         return fresh
 
     def _parent(self, parent: StoredManifest) -> SubjectEvidence:

@@ -98,7 +98,7 @@ class TrustFlow:
             decided = decide_update(held, uploaded, self._clock.now())
             if isinstance(decided, Refusal):
                 raise TrustUpdateRefused(decided)
-            self._write(held, decided)
+            self._write(held, decided, self.repository(gun))
 
         _retried(attempt)
 
@@ -107,7 +107,7 @@ class TrustFlow:
         if checksum or version is not None:
             found = self._files.find(gun, role, checksum=checksum, version=version)
         elif role in {"timestamp", "snapshot"}:
-            found = _retried(lambda: self._refreshed(gun)).get(role)
+            found = _retried(lambda: self._refreshed(gun, self.repository(gun))).get(role)
         else:
             found = self._files.current(gun).get(role)
         if found is None:
@@ -155,8 +155,9 @@ class TrustFlow:
         """What the gate has to judge: renewed where only the server's own signatures had expired."""
         found = []
         for gun in self._files.guns(repository):
-            files = _retried(lambda gun=gun: self._refreshed(gun))  # type: ignore[misc]  # called at once
-            roots = self._files.roots(gun)[-MAX_ROOTS:]
+            # a name under which the registry was known before is the repository's all the same
+            files = _retried(lambda gun=gun: self._refreshed(gun, repository))  # type: ignore[misc]  # at once
+            roots = self._files.roots(gun, newest=MAX_ROOTS)
             needed = [files.get(role) for role in ("timestamp", "snapshot")]
             if not roots or None in needed:
                 continue
@@ -179,7 +180,7 @@ class TrustFlow:
             floors=self._files.floors(gun, known),
         )
 
-    def _refreshed(self, gun: str) -> Mapping[str, StoredMetadata]:
+    def _refreshed(self, gun: str, repository: RepositoryName) -> Mapping[str, StoredMetadata]:
         current = self._files.current(gun)
         if not has_expired({role: stored.file for role, stored in current.items()}, self._clock.now()):
             return current
@@ -187,14 +188,14 @@ class TrustFlow:
         update = refresh(held, self._clock.now())
         if update is None:
             return current
-        self._write(held, update)
+        self._write(held, update, repository)
         return self._files.current(gun)
 
-    def _write(self, held: Held, update: Update) -> None:
+    def _write(self, held: Held, update: Update, repository: RepositoryName) -> None:
         self._files.publish(
             Publication(
                 gun=held.gun,
-                repository=self.repository(held.gun),
+                repository=repository,
                 files=update.files,
                 dropped=update.dropped,
                 root_key_ids=update.root_key_ids,

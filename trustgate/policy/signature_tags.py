@@ -21,8 +21,13 @@ _ATTACHED: Final = re.compile(r"sha256-[0-9a-f]{64}\.(sig|att)")
 _LISTED: Final = re.compile(r"sha(256|512)-[0-9a-f]{64}")
 
 
-def why_not(tag: str, *, current: Manifest | None, new: Manifest, role: Role) -> tuple[str, str]:
-    """(reason code, message) against letting ``tag`` point to ``new``; both empty when nothing is."""
+def why_not(
+    tag: str, *, current: Manifest | None, held_as: Role | None, new: Manifest, role: Role
+) -> tuple[str, str]:
+    """(reason code, message) against letting ``tag`` point to ``new``; both empty when nothing is.
+
+    ``held_as`` is the role of ``current``, ``role`` that of ``new``.
+    """
     if _ATTACHED.fullmatch(tag):
         if not _is_attached(tag, new, role):
             return "not-a-signature", "only signatures may stand under such a tag"
@@ -30,6 +35,8 @@ def why_not(tag: str, *, current: Manifest | None, new: Manifest, role: Role) ->
         return "", ""
     if current is None or current.kind != new.kind:
         return "", ""
+    if held_as is Role.SIGNATURE and role is not Role.SIGNATURE:
+        return "signatures-lost", "with what is added, what stands under the tag would not be read any more"
     lost = [one for one in _entries(current) if one not in _entries(new)]
     if lost:
         return "signatures-lost", f"{len(lost)} of those that stand under the tag would be lost"

@@ -70,8 +70,8 @@ class TrustFiles(Protocol):
         """A file by its sha256, sha384 or sha512 in lower-case hex, or by its version."""
         ...
 
-    def roots(self, gun: str) -> tuple[bytes, ...]:
-        """Every root that was published, oldest first."""
+    def roots(self, gun: str, *, newest: int) -> tuple[bytes, ...]:
+        """So many of the newest roots that were published, oldest first."""
         ...
 
     def guns(self, repository: RepositoryName) -> tuple[str, ...]:

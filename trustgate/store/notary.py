@@ -53,12 +53,15 @@ class SqlTrustFiles:
         row = self._database.read(lambda connection: connection.execute(statement).first())
         return _read_file(row) if row else None
 
-    def roots(self, gun: str) -> tuple[bytes, ...]:
+    def roots(self, gun: str, *, newest: int) -> tuple[bytes, ...]:
         statement = (
-            select(_file.c.body).where(_file.c.gun == gun, _file.c.role == "root").order_by(_file.c.version)
+            select(_file.c.body)
+            .where(_file.c.gun == gun, _file.c.role == "root")
+            .order_by(_file.c.version.desc())
+            .limit(newest)
         )
         rows = self._database.read(lambda connection: connection.execute(statement).scalars().all())
-        return tuple(map(bytes, rows))
+        return tuple(map(bytes, reversed(rows)))
 
     def guns(self, repository: RepositoryName) -> tuple[str, ...]:
         statement = (

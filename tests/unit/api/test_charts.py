@@ -185,6 +185,19 @@ def test_who_may_do_what(shop: Shop) -> None:
     assert shop.get("/charts/open/web-1.2.3.tgz", None).status == 200
 
 
+def test_the_body_of_one_who_may_not_push_is_not_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(_: object) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(face, "_parts", never)
+    for path in ("/api/charts/shop/charts", "/api/charts/shop/prov"):
+        assert [shop.post(path, by=who, chart=PACKAGE).status for who in (PULLER, STRANGER, None)] == [
+            403,
+            403,
+            401,
+        ]
+
+
 def test_files_that_are_not_there(shop: Shop) -> None:
     shop.upload()
     for name in (
@@ -371,12 +384,15 @@ def test_limits_of_the_index(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(room, "MAX_INDEX_REPOSITORIES", 2)
     answer = shop.get("/charts/shop/index.yaml")
     assert "oci://HOST/shop/CHART" in json.loads(answer.body)["error"]
-    monkeypatch.setattr(room, "MAX_KEPT_REPOSITORIES", 1)
+    monkeypatch.setattr(room, "MAX_KEPT_BYTES", room.ENTRY_BYTES * 2 - 1)
     monkeypatch.setattr(room, "MAX_INDEX_CHARTS", 9)
     monkeypatch.setattr(room, "MAX_INDEX_REPOSITORIES", 9)
     shop.flow._kept.clear()
     assert set(shop.entries()) == {"a", "b", "c"}
     assert len(shop.flow._kept) == 1
+    monkeypatch.setattr(room, "MAX_INDEX_BYTES", 10)
+    shop.flow._kept.clear()
+    assert shop.get("/charts/shop/index.yaml").status == 405
 
 
 def test_broken_charts_are_neither_listed_nor_served(shop: Shop) -> None:

@@ -30,6 +30,7 @@ from trustgate.evidence.notary.signing import (
     snapshot_document,
     targets_document,
 )
+from trustgate.flows import notary
 from trustgate.flows.notary import ATTEMPTS, GunInvalid, TrustDataUnknown, TrustFlow, TrustUpdateRefused
 from trustgate.oci.names import RepositoryName
 from trustgate.ports import Publication
@@ -397,6 +398,41 @@ def test_the_gate_reads_what_is_published_under_every_name(place: Place) -> None
     other = replace(data.metadata, targets={**data.metadata.targets, "targets": b"{}"})
     fact = judge_notary(other, tag="v1", now=place.clock.now(), **given)  # type: ignore[arg-type]
     assert fact.outcome is Outcome.BROKEN
+
+
+def test_a_registry_that_is_known_by_another_name_now(place: Place) -> None:
+    """What was published under the former one is judged and renewed, and never in the way of a pull."""
+    place.begin()
+    place.targets(2)
+    place.clock.advance(TIMESTAMP_LIFETIME.total_seconds() + 1)
+    renamed = TrustFlow(
+        files=place.store.trust_files,
+        keys=place.store.trust_keys,
+        clock=place.clock,
+        hosts=frozenset({"new.example"}),
+    )
+    with pytest.raises(GunInvalid):
+        renamed.repository(sc.GUN)
+    (data,) = renamed.published(REPOSITORY)
+    fact = judge_notary(
+        data.metadata,
+        gun=data.gun,
+        tag="v1",
+        subject=sc.SUBJECT,
+        attestors=[sc.attestor()],
+        now=place.clock.now(),
+        seen=data.seen,
+    )
+    assert fact.outcome is Outcome.VERIFIED, fact.reason
+
+
+def test_no_more_roots_are_read_than_are_judged(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.begin()
+    place.rotate(2, sc.root(), sc.root("new"), root=role_keys(sc.root("new")))
+    (both,) = place.flow.published(REPOSITORY)
+    monkeypatch.setattr(notary, "MAX_ROOTS", 1)
+    (data,) = place.flow.published(REPOSITORY)
+    assert data.metadata.roots == both.metadata.roots[1:]
 
 
 def test_a_stored_key_that_is_none_is_told(place: Place) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from tests.unit.gate.conftest import ROOT, SIGNED, Gated
+from tests.unit.policy import scenes
 from trustgate.errors import StorageUnavailable
+from trustgate.flows.gather import Gatherer
 from trustgate.oci.digest import Digest
 from trustgate.store.manifests import SqlManifests
 
@@ -68,6 +71,44 @@ def test_unknown_is_never_remembered(gated: Gated, monkeypatch: pytest.MonkeyPat
         patch.setattr(SqlManifests, "referrers", broken)
         assert [gated.ask("prod", "GET", path).status for path in paths] == [200, 200, 200]
     assert [gated.ask("prod", "GET", path).status for path in paths] == [403, 403, 403]
+
+
+UNSCANNED_PASSES = """\
+apiVersion: trustgate.dev/v1
+kind: Policy
+metadata: {name: prod}
+mode: enforce
+scope: {actions: [pull], repositories: ["shop/**"]}
+rules:
+  - {id: severity, severity: {thresholds: [{severity: critical}], onUnscanned: allow, onUnscannable: allow}}
+"""
+
+
+@pytest.mark.parametrize("failing", [2, 3, 4])
+def test_an_index_that_can_not_be_read_is_not_an_empty_one(
+    gated: Gated, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """What it contains is what has to be judged: a look-up that fails once is no yes, then or later."""
+    gated.set_policy({"policies/prod.yaml": UNSCANNED_PASSES})
+    monkeypatch.setattr(
+        Gatherer, "reports_of", lambda *_: (scenes.report(scenes.finding(severity="critical")).value,)
+    )
+    index = gated.push_index("shop/web", "1", "web")
+    gated.settle()
+    calls: list[object] = []
+    find = SqlManifests.find
+
+    def flaky(self: SqlManifests, *asked: Any) -> Any:
+        calls.append(asked)
+        if len(calls) == failing:
+            raise StorageUnavailable("the database is locked")
+        return find(self, *asked)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlManifests, "find", flaky)
+        during = gated.ask("prod", "GET", f"{WEB}/manifests/{index}").status
+    assert (during, len(calls) >= failing) == (503, True)
+    assert gated.ask("prod", "GET", f"{WEB}/manifests/{index}").status == 403
 
 
 def test_a_decision_page_shows_what_was_decided(gated: Gated) -> None:

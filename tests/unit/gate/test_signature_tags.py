@@ -79,7 +79,15 @@ S, M, X = Role.SIGNATURE, Role.IMAGE, Role.INDEX
 def test_what_may_follow_what(
     tag: str, current: Manifest | None, new: Manifest, role: Role, code: str
 ) -> None:
-    assert why_not(tag, current=current, new=new, role=role)[0] == code
+    assert why_not(tag, current=current, held_as=M, new=new, role=role)[0] == code
+
+
+@pytest.mark.parametrize(("tag", "layers", "more"), [(ATT, (P,), (P, Q)), (SIG, (A,), (A, B))])
+def test_what_is_read_stays_readable(tag: str, layers: Any, more: Any) -> None:
+    """A manifest that grows out of what is judged as attestations takes away all that it held."""
+    old, new = image(*layers), image(*more)
+    assert why_not(tag, current=old, held_as=S, new=new, role=S)[0] == ""
+    assert why_not(tag, current=old, held_as=S, new=new, role=M)[0] != ""
 
 
 # --- in a whole server ---------------------------------------------------------------------------
