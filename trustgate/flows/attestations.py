@@ -7,7 +7,7 @@ one request reads only so many bytes of those that nobody has judged yet.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -16,42 +16,29 @@ from trustgate.evidence.attestation import AttestationFact, attestation_candidat
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.cosign import candidates_from_bundle_manifest
 from trustgate.evidence.facts_json import judgement_key
-from trustgate.evidence.model import Absent, Known, Outcome, Role, Subject, Unreachable
+from trustgate.evidence.model import Absent, Known, Outcome, Subject, Unreachable
 from trustgate.evidence.shape import (
-    MAX_ATTACHED_BYTES,
-    MAX_SIGNATURE_MANIFEST_BYTES,
     attestation_blobs,
     legacy_attestation_tag,
     signed_by,
 )
-from trustgate.flows.stored_evidence import keep, read_evidence
+from trustgate.flows.stored_evidence import (
+    MAX_EVIDENCE_MANIFESTS,
+    Allowance,
+    beyond,
+    evidence_about,
+    keep,
+    partly,
+    read_evidence,
+)
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.policy.model import Attestations, Need, Partly
+from trustgate.policy.model import Attestations, Need
 from trustgate.policy.policy_set import PolicySet
-from trustgate.ports import Blobs, BlobStore, Judgements, Manifests, StoredManifest
+from trustgate.ports import AttachedEvidence, Blobs, BlobStore, Judgements, Manifests
 
-MAX_ATTESTATION_MANIFESTS: Final = 256
-"""Referrers that are judged for one digest, oldest first; that there are more is reported."""
-MAX_MANIFEST_BYTES: Final = 64 * MAX_SIGNATURE_MANIFEST_BYTES
-MAX_FRESH_BYTES: Final = MAX_ATTACHED_BYTES
-"""Of attestations that nobody has judged yet, for one request; the next one goes on. Any manifest fits."""
 NONE: Final = Absent("no attestation is attached to it")
-
-
-@dataclass(slots=True)
-class Allowance:
-    """What one request may still read."""
-
-    left: int = MAX_FRESH_BYTES
-
-    def take(self, size: int) -> bool:
-        """Whether there is room for that many bytes; then they are taken."""
-        if size > self.left:
-            return False
-        self.left -= size
-        return True
 
 
 class AttestationReader:
@@ -61,12 +48,14 @@ class AttestationReader:
         self,
         *,
         manifests: Manifests,
+        attached: AttachedEvidence,
         blobs: Blobs,
         blob_store: BlobStore,
         judgements: Judgements[AttestationFact],
         judges: str,
     ) -> None:
         self._manifests = manifests
+        self._evidence = attached
         self._blobs = blobs
         self._blob_store = blob_store
         self._judgements = judgements
@@ -81,20 +70,15 @@ class AttestationReader:
         allowance: Allowance,
     ) -> Attestations:
         """Facts about every candidate. What can't be read is told, never raised."""
+        tag = legacy_attestation_tag(subject)
         try:
-            stored = self._stored(repository, subject)
-            looked = [
-                self._facts(repository, subject, one, policies, now, allowance)
-                for one in stored[:MAX_ATTESTATION_MANIFESTS]
-            ]
+            tagged = self._manifests.find(repository, tag) if tag else None
+            evidence = evidence_about(self._evidence, repository, subject, tagged)
+            if not evidence:
+                return NONE
+            return self._look(repository, subject, evidence, policies, now, allowance)
         except StorageUnavailable as exc:
             return Unreachable(exc.message)
-        facts = tuple(fact for found in looked for fact in found or ())
-        facts += _unjudged(stored[MAX_ATTESTATION_MANIFESTS:])
-        waiting = looked.count(None)
-        if waiting:
-            return Partly(facts, f"{waiting} are still to be judged, and will be with the next request")
-        return Known(facts) if facts else NONE
 
     def arrived(
         self,
@@ -106,49 +90,69 @@ class AttestationReader:
     ) -> None:
         """Judge what was just pushed, if it attests something and some rule asks for that."""
         subject = signed_by(manifest, tags) if attestation_blobs(manifest) else None
-        if subject is not None and policies.asks_for(Need.ATTESTATIONS):
-            self.attestations(repository, subject, policies, now, Allowance())
+        if subject is None or not policies.asks_for(Need.ATTESTATIONS):
+            return
+        try:
+            self._look(repository, subject, [manifest.digest], policies, now, Allowance())
+        except StorageUnavailable:
+            return  # nothing is lost: the first pull judges
 
-    def _stored(self, repository: RepositoryName, subject: Digest) -> tuple[StoredManifest, ...]:
-        """The ``.att`` manifest, then the referrers, oldest first."""
-        tag = legacy_attestation_tag(subject)
-        tagged = self._manifests.find(repository, tag) if tag else None
-        referrers = self._manifests.referrers(
-            repository,
-            subject,
-            limit=MAX_ATTESTATION_MANIFESTS + 1,
-            role=Role.SIGNATURE,
-            max_bytes=MAX_MANIFEST_BYTES,
-        )
-        return (tagged, *referrers) if tagged is not None and tagged.role is Role.SIGNATURE else referrers
-
-    def _facts(
+    def _look(
         self,
         repository: RepositoryName,
         subject: Digest,
-        stored: StoredManifest,
+        evidence: Sequence[Digest],
         policies: PolicySet,
         now: datetime,
         allowance: Allowance,
-    ) -> tuple[AttestationFact, ...] | None:
-        """What one manifest holds; ``None`` when the allowance does not reach."""
+    ) -> Attestations:
         about = Subject(subject, "", 0)  # its digest is all that an attestation names
-        key = judgement_key(about, [stored.digest], judges=self._judges, trust=policies.trust_revision)
-        kept = self._judgements.find(key, now=now)
-        if kept is not None:
-            return kept
+        looked = evidence[:MAX_EVIDENCE_MANIFESTS]
+        trust = policies.trust_revision
+        keys = {one: judgement_key(about, [one], judges=self._judges, trust=trust) for one in looked}
+        found = dict(self._judgements.find(keys.values(), now=now))
+        lasting: dict[str, tuple[AttestationFact, ...]] = {}
+        waiting = 0
+        for one, key in keys.items():
+            if key in found:
+                continue
+            judged = self._judge(repository, subject, one, policies.attestors, now, allowance)
+            if judged is None:
+                waiting += 1
+                continue
+            found[key], whole = judged
+            if whole:
+                lasting[key] = found[key]
+        keep(self._judgements, lasting, now)
+        facts = [fact for key in keys.values() for fact in found.get(key, ())]
+        if len(evidence) > len(looked):
+            facts.insert(0, AttestationFact(evidence[-1], evidence[-1], Outcome.NOT_UNDERSTOOD, beyond()))
+        if waiting:
+            return partly(tuple(facts), waiting)
+        return Known(tuple(facts)) if facts else NONE
+
+    def _judge(
+        self,
+        repository: RepositoryName,
+        subject: Digest,
+        evidence: Digest,
+        attestors: Sequence[Attestor],
+        now: datetime,
+        allowance: Allowance,
+    ) -> tuple[tuple[AttestationFact, ...], bool] | None:
+        """What one manifest holds, and whether it could be read whole; ``None`` when the allowance ends."""
+        stored = self._manifests.find(repository, evidence)
+        if stored is None:  # deleted a moment ago
+            return (), False
         manifest = parse_manifest(
             stored.raw, content_type=stored.media_type, algorithm=stored.digest.algorithm
         )
         layers = attestation_blobs(manifest)
         if not allowance.take(sum(layer.size for layer in layers)):
             return None
-        facts, whole = self._judge(repository, subject, manifest, layers, policies.attestors, now)
-        if whole:
-            keep(self._judgements, key, facts, now)
-        return facts
+        return self._judge_layers(repository, subject, manifest, layers, attestors, now)
 
-    def _judge(
+    def _judge_layers(
         self,
         repository: RepositoryName,
         subject: Digest,
@@ -175,12 +179,3 @@ class AttestationReader:
             )
             facts += [replace(fact, predicate=None) for fact in judged if not fact.is_signature]
         return tuple(facts), whole
-
-
-def _unjudged(rest: Sequence[StoredManifest]) -> tuple[AttestationFact, ...]:
-    """Not judging some can only lose a yes: rules ask for attestations that are there, never for absence."""
-    if not rest:
-        return ()
-    first = rest[0].digest
-    reason = f"more than {MAX_ATTESTATION_MANIFESTS} candidates: the rest was not judged"
-    return (AttestationFact(first, first, Outcome.NOT_UNDERSTOOD, reason),)

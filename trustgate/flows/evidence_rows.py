@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import Final
 
 from trustgate.evidence.attestation import AttestationFact
-from trustgate.evidence.model import Absent, Known, Role, SignatureFact, Unreachable
+from trustgate.evidence.model import Absent, Known, Outcome, Role, SignatureFact, Unreachable
 from trustgate.flows.gather import NOT_ASKED
 from trustgate.policy.model import Evidence, F, Facts, Partly, SubjectEvidence
 
+MAX_ROWS: Final = 256
+"""That a decision record keeps: whoever may push decides how much evidence there is."""
+
 
 def rows(evidence: Evidence) -> tuple[Mapping[str, str], ...]:
-    """Rows for the subject, then its children, then the indexes that contain it."""
+    """Rows for the subject, then its children, then the indexes that contain it.
+
+    Where there are too many, what was verified goes before what was not, and the last row counts the others.
+    """
     subjects = (evidence.subject, *evidence.subject.children, *evidence.parents)
-    return tuple(row for subject in subjects for row in _rows(subject))
+    found = [row for subject in subjects for row in _rows(subject)]
+    if len(found) <= MAX_ROWS:
+        return tuple(found)
+    found.sort(key=lambda row: row["outcome"] != str(Outcome.VERIFIED))
+    rest = f"{len(found) - MAX_ROWS + 1} more pieces of evidence are not shown"
+    return (*found[: MAX_ROWS - 1], _plain_row("evidence", evidence.subject, "not-shown", rest))
 
 
 def _rows(subject: SubjectEvidence) -> Iterable[Mapping[str, str]]:

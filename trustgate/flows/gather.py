@@ -8,8 +8,9 @@ from datetime import datetime
 from trustgate.errors import StorageUnavailable
 from trustgate.evidence.model import Absent, Known, Role, Subject, Unreachable
 from trustgate.evidence.scan_report import ScanReport
-from trustgate.flows.attestations import Allowance, AttestationReader
+from trustgate.flows.attestations import AttestationReader
 from trustgate.flows.signatures import SignatureReader
+from trustgate.flows.stored_evidence import Allowance
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
@@ -195,7 +196,7 @@ class _Look:
             return NOT_ASKED
         subject = Subject(digest, stored.media_type if stored else "", len(stored.raw) if stored else 0)
         return self._gatherer.signatures.signatures(
-            self._repository, subject, stored, tag, self._policies, self._now
+            self._repository, subject, stored, tag, self._policies, self._now, self._allowance
         )
 
     def _attestations(self, digest: Digest) -> Attestations:

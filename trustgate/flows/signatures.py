@@ -7,37 +7,43 @@ from datetime import datetime
 from typing import Final
 
 from trustgate.errors import BlobUnknown, SizeInvalid, StorageUnavailable
-from trustgate.evidence.attached import Candidate, candidates_in, judge_attached, kind_of, questions_about
-from trustgate.evidence.attestor import signs_charts, signs_tags
+from trustgate.evidence.attached import Candidate, candidates_in, judge_attached, questions_about
+from trustgate.evidence.attestor import Attestor, signs_charts, signs_tags
 from trustgate.evidence.facts_json import judgement_key
 from trustgate.evidence.model import (
     MAX_BUNDLE_BYTES,
-    MAX_SIGNATURE_CANDIDATES,
     Absent,
     Known,
     Outcome,
-    Role,
     SignatureFact,
     SignatureKind,
     Subject,
     Unreachable,
 )
-from trustgate.evidence.notation.manifest import NotationCandidate, claims_to_be_signature
+from trustgate.evidence.notation.manifest import claims_to_be_signature
 from trustgate.evidence.shape import (
-    MAX_SIGNATURE_MANIFEST_BYTES,
     legacy_signature_tag,
     signature_blobs,
     signed_by,
 )
 from trustgate.flows.chart_evidence import ChartEvidence
 from trustgate.flows.notary_evidence import NotaryEvidence
-from trustgate.flows.stored_evidence import keep, read_evidence
+from trustgate.flows.stored_evidence import (
+    MAX_EVIDENCE_MANIFESTS,
+    Allowance,
+    beyond,
+    evidence_about,
+    keep,
+    partly,
+    read_evidence,
+)
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.model import Partly, Signatures, facts_of
 from trustgate.policy.policy_set import PolicySet
 from trustgate.ports import (
+    AttachedEvidence,
     Blobs,
     BlobStore,
     Judgements,
@@ -46,6 +52,8 @@ from trustgate.ports import (
     StoredManifest,
 )
 
+AT_ONCE: Final = 64
+"""Manifests that are read together: a few megabytes, and one question to all authorities."""
 UNSIGNED: Final = Absent("no signature is attached to it")
 
 
@@ -56,6 +64,7 @@ class SignatureReader:
         self,
         *,
         manifests: Manifests,
+        attached: AttachedEvidence,
         blobs: Blobs,
         blob_store: BlobStore,
         judgements: Judgements[SignatureFact],
@@ -69,6 +78,7 @@ class SignatureReader:
         self._charts = charts
         self._notary = notary
         self._manifests = manifests
+        self._evidence = attached
         self._blobs = blobs
         self._blob_store = blob_store
         self._judgements = judgements
@@ -82,13 +92,14 @@ class SignatureReader:
         tag: Tag | None,
         policies: PolicySet,
         now: datetime,
+        allowance: Allowance,
     ) -> Signatures:
         """Facts about every candidate of every format. What can't be read is told, never raised.
 
         ``stored`` is the subject's manifest, ``None`` while it is being pushed; ``tag`` the name it is
         asked for by, which is a part of what some formats sign.
         """
-        found = [self._attached(repository, subject, policies, now)]
+        found = [self._attached(repository, subject, policies, now, allowance)]
         if stored is not None and signs_charts(policies.attestors):
             found.append(self._charts.of(stored, attestors=policies.attestors, now=now, tag=tag))
         if signs_tags(policies.attestors):
@@ -96,23 +107,22 @@ class SignatureReader:
         return _together(found)
 
     def _attached(
-        self, repository: RepositoryName, subject: Subject, policies: PolicySet, now: datetime
+        self,
+        repository: RepositoryName,
+        subject: Subject,
+        policies: PolicySet,
+        now: datetime,
+        allowance: Allowance,
     ) -> Signatures:
+        tag = legacy_signature_tag(subject.digest)
         try:
-            stored = tuple(self._signature_manifests(repository, subject.digest))
-            if not stored:
+            tagged = self._manifests.find(repository, tag) if tag else None
+            evidence = evidence_about(self._evidence, repository, subject.digest, tagged)
+            if not evidence:
                 return UNSIGNED
-            evidence = [one.digest for one in stored]
-            key = judgement_key(subject, evidence, judges=self._judges, trust=policies.trust_revision)
-            kept = self._judgements.find(key, now=now)
-            if kept is not None:
-                return Known(kept)
-            facts, whole = self._judge(repository, subject, stored, policies, now)
+            return self._look(repository, subject, evidence, policies, now, allowance)
         except StorageUnavailable as exc:
             return Unreachable(exc.message)
-        if whole:
-            keep(self._judgements, key, facts, now)
-        return Known(facts)
 
     def arrived(
         self,
@@ -128,56 +138,76 @@ class SignatureReader:
             return
         try:
             stored = self._manifests.find(repository, digest)
+            if stored is not None:
+                subject = Subject(digest, stored.media_type, len(stored.raw))
+                self._look(repository, subject, [manifest.digest], policies, now, Allowance())
         except StorageUnavailable:
             return  # nothing is lost: the first pull judges
-        if stored is not None:
-            subject = Subject(digest, stored.media_type, len(stored.raw))
-            self._attached(repository, subject, policies, now)
+
+    def _look(
+        self,
+        repository: RepositoryName,
+        subject: Subject,
+        evidence: Sequence[Digest],
+        policies: PolicySet,
+        now: datetime,
+        allowance: Allowance,
+    ) -> Signatures:
+        """Each manifest is judged by itself: a new one costs the same however many are there."""
+        looked = evidence[:MAX_EVIDENCE_MANIFESTS]
+        trust = policies.trust_revision
+        keys = {one: judgement_key(subject, [one], judges=self._judges, trust=trust) for one in looked}
+        kept = self._judgements.find(keys.values(), now=now)
+        fresh = [one for one, key in keys.items() if key not in kept]
+        room = allowance.take_signatures(len(fresh))
+        made: dict[Digest, tuple[SignatureFact, ...]] = {}
+        for start in range(0, room, AT_ONCE):
+            some = fresh[start : min(start + AT_ONCE, room)]
+            judged, lasting = self._judge(repository, subject, some, policies.attestors, now)
+            keep(self._judgements, {keys[one]: judged[one] for one in lasting}, now)
+            made |= judged
+        facts = [fact for one, key in keys.items() for fact in kept.get(key, made.get(one, ()))]
+        if len(evidence) > len(looked):
+            kind = SignatureKind.COSIGN_BUNDLE
+            facts.insert(0, SignatureFact(kind, evidence[-1], Outcome.NOT_UNDERSTOOD, beyond()))
+        return partly(tuple(facts), len(fresh) - room) if len(fresh) > room else Known(tuple(facts))
 
     def _judge(
         self,
         repository: RepositoryName,
         subject: Subject,
-        stored: Iterable[StoredManifest],
-        policies: PolicySet,
+        evidence: Iterable[Digest],
+        attestors: Sequence[Attestor],
         now: datetime,
-    ) -> tuple[tuple[SignatureFact, ...], bool]:
-        """Facts, and whether all evidence could be read (only then are they worth keeping)."""
-        found, lost = self._candidates(repository, stored)
-        candidates = [one for kind in SignatureKind for one in _of(kind, found)[:MAX_SIGNATURE_CANDIDATES]]
-        attestors = policies.attestors
+    ) -> tuple[dict[Digest, tuple[SignatureFact, ...]], set[Digest]]:
+        """What each manifest proves, and which of these answers last.
+
+        Certificate authorities are asked once, about all of them.
+        """
+        found: dict[Digest, tuple[Candidate, ...]] = {}
+        facts: dict[Digest, tuple[SignatureFact, ...]] = {}
+        for one in evidence:
+            manifest = self._manifest(repository, one)
+            if manifest is None:
+                continue
+            try:
+                found[one] = candidates_in(manifest, self._contents(repository, manifest))
+            except (BlobUnknown, SizeInvalid) as exc:
+                facts[one] = (SignatureFact(_kind_of(manifest), one, Outcome.BROKEN, exc.message),)
+        candidates = [one for some in found.values() for one in some]
         questions = questions_about(candidates, subject=subject, attestors=attestors, now=now)
         answers = self._revocation.ask(questions) if questions else {}
-        judged = judge_attached(candidates, subject=subject, attestors=attestors, answers=answers, now=now)
-        facts = (*judged, *lost, *_unjudged(found))
-        return facts, not lost and all(fact.revocation != "unknown" for fact in facts)
+        for one, some in found.items():
+            facts[one] = judge_attached(some, subject=subject, attestors=attestors, answers=answers, now=now)
+        lasting = {one for one in found if all(fact.revocation != "unknown" for fact in facts[one])}
+        return facts, lasting
 
-    def _candidates(
-        self, repository: RepositoryName, stored: Iterable[StoredManifest]
-    ) -> tuple[list[Candidate], list[SignatureFact]]:
-        """Signature candidates, oldest first, and a fact for each one whose bytes are gone."""
-        found: list[Candidate] = []
-        lost: list[SignatureFact] = []
-        for one in stored:
-            manifest = parse_manifest(one.raw, content_type=one.media_type, algorithm=one.digest.algorithm)
-            try:
-                found += candidates_in(manifest, self._contents(repository, manifest))
-            except (BlobUnknown, SizeInvalid) as exc:
-                lost.append(SignatureFact(_kind_of(manifest), one.digest, Outcome.BROKEN, exc.message))
-        return found, lost
-
-    def _signature_manifests(self, repository: RepositoryName, subject: Digest) -> Iterable[StoredManifest]:
-        yield from self._manifests.referrers(
-            repository,
-            subject,
-            limit=MAX_SIGNATURE_CANDIDATES + 1,
-            role=Role.SIGNATURE,
-            max_bytes=MAX_SIGNATURE_CANDIDATES * MAX_SIGNATURE_MANIFEST_BYTES,
-        )
-        tag = legacy_signature_tag(subject)
-        legacy = self._manifests.find(repository, tag) if tag else None
-        if legacy is not None and legacy.role is Role.SIGNATURE:
-            yield legacy
+    def _manifest(self, repository: RepositoryName, digest: Digest) -> Manifest | None:
+        """``None`` when it was deleted a moment ago."""
+        stored = self._manifests.find(repository, digest)
+        if stored is None:
+            return None
+        return parse_manifest(stored.raw, content_type=stored.media_type, algorithm=stored.digest.algorithm)
 
     def _contents(self, repository: RepositoryName, manifest: Manifest) -> Mapping[Digest, bytes]:
         contents: dict[Digest, bytes] = {}
@@ -195,29 +225,13 @@ def _kind_of(manifest: Manifest) -> SignatureKind:
     return SignatureKind.COSIGN_LEGACY if manifest.subject is None else SignatureKind.COSIGN_BUNDLE
 
 
-def _of(kind: SignatureKind, candidates: list[Candidate]) -> list[Candidate]:
-    """Each shape has its own limit, so that a flood of one can't push out the other."""
-    return [candidate for candidate in candidates if kind_of(candidate) is kind]
-
-
-def _unjudged(candidates: list[Candidate]) -> tuple[SignatureFact, ...]:
-    """Not judging some can only lose a yes: rules ask for signatures that are there, never for absence."""
-    facts: list[SignatureFact] = []
-    for kind in SignatureKind:
-        rest = _of(kind, candidates)[MAX_SIGNATURE_CANDIDATES:]
-        if rest:
-            first = rest[0].manifest.digest if isinstance(rest[0], NotationCandidate) else rest[0].evidence
-            reason = f"more than {MAX_SIGNATURE_CANDIDATES} candidates: {len(rest)} or more were not judged"
-            facts.append(SignatureFact(kind, first, Outcome.NOT_UNDERSTOOD, reason))
-    return tuple(facts)
-
-
 def _together(found: Sequence[Signatures]) -> Signatures:
     """All that is known. A part that could not be asked never passes for one that says nothing."""
     facts = tuple(fact for one in found for fact in facts_of(one))
     lost = next((one.why for one in found if isinstance(one, Unreachable | Partly)), "")
+    waits = any(isinstance(one, Partly) and one.waits for one in found)
     if lost:
-        return Partly(facts, lost) if facts else Unreachable(lost)
+        return Partly(facts, lost, waits) if facts or waits else Unreachable(lost)
     if facts:
         return Known(facts)
     # the one that says more than that there is nothing

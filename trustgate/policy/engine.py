@@ -95,7 +95,7 @@ def _ask(rule: Rule, request: Request, evidence: Evidence, now: datetime) -> Ans
 
 def _mode(rule: Rule, answer: Answer) -> Mode:
     """The mode that counts: the policy may say in writing that some answers weigh less."""
-    if answer.outcome is RuleOutcome.UNKNOWN and rule.allow_on_error:
+    if answer.outcome is RuleOutcome.UNKNOWN and answer.is_error and rule.allow_on_error:
         return milder(rule.mode, "audit")
     return milder(rule.mode, answer.at_most)
 

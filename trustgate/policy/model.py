@@ -93,10 +93,15 @@ F = TypeVar("F", bound=Fact)
 
 @dataclass(frozen=True, slots=True)
 class Partly(Generic[F]):
-    """Facts about some of them; others could not be read or judged, and ``why``."""
+    """Facts about some of them; others could not be read or judged, and ``why``.
+
+    ``waits``: nothing is wrong with the others, there are many and the next request goes on. Whoever may push
+    can bring that about, so ``onError: allow`` does not speak of it.
+    """
 
     facts: tuple[F, ...]
     why: str
+    waits: bool = False
 
 
 Facts: TypeAlias = Known[tuple[F, ...]] | Partly[F] | Absent | Unreachable
@@ -107,7 +112,7 @@ Attestations: TypeAlias = Facts[AttestationFact]
 def facts_of(found: Facts[F]) -> tuple[F, ...]:
     """All that is known, whole or not."""
     match found:
-        case Known(facts) | Partly(facts, _):
+        case Known(facts) | Partly(facts):
             return facts
         case Absent() | Unreachable():
             return ()

@@ -8,6 +8,7 @@ A method that changes something has changed all of it durably when it returns, o
 from trustgate.ports.doors import (
     MAX_REFERRERS_BYTES,
     Accounts,
+    AttachedEvidence,
     Blobs,
     BlobStore,
     BlobWriter,
@@ -60,6 +61,7 @@ __all__ = [
     "MAX_REFERRERS_BYTES",
     "Account",
     "Accounts",
+    "AttachedEvidence",
     "BlobStore",
     "BlobWriter",
     "Blobs",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from trustgate.evidence.model import Role
 from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
@@ -164,20 +163,28 @@ class Manifests(Protocol):
         subject: Digest,
         *,
         limit: int,
-        role: Role | None = None,
         artifact_type: str = "",
-        after: str | None = None,
+        after: str = "",
         max_bytes: int = MAX_REFERRERS_BYTES,
     ) -> tuple[StoredManifest, ...]:
-        """Manifests whose ``subject`` is that digest; at most ``limit``, of one role or type if given.
+        """Manifests whose ``subject`` is that digest; at most ``limit``, of one type if given.
 
-        Oldest first; with ``after``, in the order of their digests, those that sort after it. The one that
-        brings their bytes to ``max_bytes`` is the last.
+        In the order of their digests, those that sort after ``after``. The one that brings their bytes to
+        ``max_bytes`` is the last.
         """
         ...
 
     def containing(self, repository: RepositoryName, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
         """Manifests of the repository that name ``digest`` as a config, layer or child."""
+        ...
+
+
+class AttachedEvidence(Protocol):
+    """Signatures and attestations that name a digest as their ``subject``."""
+
+    def about(self, repository: RepositoryName, subject: Digest, *, limit: int) -> tuple[Digest, ...]:
+        """Digests of their manifests, oldest first; where there are more than ``limit``, those who pushed
+        them take turns, each with the oldest first, so that nobody's flood pushes out another's."""
         ...
 
 
@@ -271,11 +278,13 @@ class Judgements(Protocol[F]):
     on but the time, so nothing has to be invalidated.
     """
 
-    def find(self, key: str, *, now: datetime) -> tuple[F, ...] | None:
-        """The facts, unless one of them could have turned by ``now`` or was found after it."""
+    def find(self, keys: Iterable[str], *, now: datetime) -> Mapping[str, tuple[F, ...]]:
+        """The facts by key; not those of which one could have turned by ``now``, or was found after it."""
         ...
 
-    def save(self, key: str, facts: tuple[F, ...], *, now: datetime) -> None: ...
+    def save(self, found: Mapping[str, tuple[F, ...]], *, now: datetime) -> None:
+        """Keep facts by key, in place of those that were kept."""
+        ...
 
     def forget_old(self, *, now: datetime) -> int:
         """Drop what time has ended, of whatever kind. Returns how many."""

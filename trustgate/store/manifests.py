@@ -118,20 +118,14 @@ class SqlManifests:
         subject: Digest,
         *,
         limit: int,
-        role: Role | None = None,
         artifact_type: str = "",
-        after: str | None = None,
+        after: str = "",
         max_bytes: int = MAX_REFERRERS_BYTES,
     ) -> tuple[StoredManifest, ...]:
-        statement = _STORED.where(_manifest.c.subject == str(subject)).limit(limit)
-        if role is not None:
-            statement = statement.where(_manifest.c.role == str(role))
+        wanted = [_manifest.c.subject == str(subject), _manifest.c.digest > after]
         if artifact_type:
-            statement = statement.where(_manifest.c.artifact_type == artifact_type)
-        if after is None:
-            statement = statement.order_by(_manifest.c.id)
-        else:
-            statement = statement.where(_manifest.c.digest > after).order_by(_manifest.c.digest)
+            wanted.append(_manifest.c.artifact_type == artifact_type)
+        statement = _STORED.where(*wanted).order_by(_manifest.c.digest).limit(limit)
         values = {"repository": str(repository)}
         rows = self._database.read(
             lambda connection: _up_to(connection.execute(statement, values), max_bytes)

@@ -19,6 +19,7 @@ from trustgate.evidence.facts_json import (
 from trustgate.evidence.model import SignatureFact
 from trustgate.ports import Clock
 from trustgate.store.accounts import SqlAccounts, SqlProjects, SqlSigningKeys
+from trustgate.store.attached import SqlAttachedEvidence
 from trustgate.store.blobs import SqlBlobs
 from trustgate.store.blobs_local import LocalBlobStore
 from trustgate.store.database import Database
@@ -46,6 +47,7 @@ class Store:
     blobs: SqlBlobs
     uploads: SqlUploads
     reports: SqlReports
+    attached: SqlAttachedEvidence
     judgements: SqlJudgements[SignatureFact]
     attestations: SqlJudgements[AttestationFact]
     jobs: SqlJobs
@@ -97,6 +99,7 @@ def open_store(directory: Path, clock: Clock) -> Store:
         blobs=SqlBlobs(database, freshness, clock),
         uploads=SqlUploads(database, freshness, clock),
         reports=SqlReports(database, freshness, clock),
+        attached=SqlAttachedEvidence(database),
         judgements=SqlJudgements(database, write=facts_to_json, read=facts_from_json),
         attestations=SqlJudgements(database, write=attestations_to_json, read=attestations_from_json),
         jobs=SqlJobs(database),

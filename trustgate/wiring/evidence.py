@@ -55,6 +55,7 @@ def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidencePar
     trust = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=settings.own_hosts)
     signatures = SignatureReader(
         manifests=store.manifests,
+        attached=store.attached,
         blobs=store.blobs,
         blob_store=store.blob_store,
         judgements=store.judgements,
@@ -66,6 +67,7 @@ def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidencePar
 
     attestations = AttestationReader(
         manifests=store.manifests,
+        attached=store.attached,
         blobs=store.blobs,
         blob_store=store.blob_store,
         judgements=store.attestations,

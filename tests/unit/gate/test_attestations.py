@@ -16,7 +16,7 @@ from trustgate.evidence.attesting import Predicate
 from trustgate.evidence.cosign_key import PrivateKey, public_pem
 from trustgate.evidence.model import Role
 from trustgate.evidence.shape import legacy_attestation_tag
-from trustgate.flows import attestations
+from trustgate.flows import attestations, stored_evidence
 from trustgate.flows.sign import attest_image, attest_image_legacy
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -255,7 +255,7 @@ def test_what_does_not_fit_one_request_is_unknown_until_the_next(
     attest(asked, digest, SPDX, says="x" * 3000)
     attest(asked, digest, says="y" * 3000)
     asked.set_policy({"policies/prod.yaml": HEAD + RULE})
-    monkeypatch.setattr(attestations.Allowance.__init__, "__defaults__", (6000,))
+    monkeypatch.setattr(stored_evidence.Allowance.__init__, "__defaults__", (6000, 2048))
     first = pull(asked, digest)
     assert (first.status, "still to be judged" in first.error["message"]) == (403, True)
     assert len(judged) == 1
@@ -264,7 +264,8 @@ def test_what_does_not_fit_one_request_is_unknown_until_the_next(
 
 
 def test_more_than_are_judged_is_told(asked: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attestations, "MAX_ATTESTATION_MANIFESTS", 2)
+    monkeypatch.setattr(attestations, "MAX_EVIDENCE_MANIFESTS", 2)
+    monkeypatch.setattr(stored_evidence, "MAX_EVIDENCE_MANIFESTS", 2)
     digest = asked.push(WEB, "1", "web")
     for says in ("a", "b"):
         attest(asked, digest, by=STRANGER, says=says)

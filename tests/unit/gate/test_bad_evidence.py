@@ -11,8 +11,10 @@ from sqlalchemy import Connection, insert, select
 
 from tests.unit.gate.conftest import Gated
 from trustgate.errors import UpstreamRefused
-from trustgate.evidence.model import MAX_SIGNATURE_CANDIDATES, Role
+from trustgate.evidence.model import Role
 from trustgate.evidence.shape import legacy_signature_tag
+from trustgate.flows.evidence_rows import MAX_ROWS
+from trustgate.flows.stored_evidence import MAX_EVIDENCE_MANIFESTS
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName
@@ -80,8 +82,11 @@ def test_a_signature_of_100_mebibytes_is_none_and_hides_none(
     assert gated.ask("prod", "GET", IMAGE).status == 200
 
 
-def _flood(gated: Gated, like: Digest, role: Role) -> None:
-    """Many manifests like one that is there, as rows: over HTTP each would wait for the disk."""
+def _flood(gated: Gated, like: Digest, role: Role, *, by: str = "") -> None:
+    """Many manifests like one that is there, as rows: over HTTP each would wait for the disk.
+
+    Pushed ``by`` someone, or by who pushed that one.
+    """
     store = gated.server.store
     first = store.manifests.find(WEB, like)
     assert first is not None
@@ -94,7 +99,9 @@ def _flood(gated: Gated, like: Digest, role: Role) -> None:
         contents = [{"digest": str(Digest.of(body)), "body": body} for body in bodies]
         connection.execute(insert(tables.content), contents)
         rows = [
-            kept | {"id": kept["id"] + 1 + n, "digest": each["digest"], "role": str(role)}
+            kept
+            | {"id": kept["id"] + 1 + n, "digest": each["digest"], "role": str(role)}
+            | ({"pushed_by": by} if by else {})
             for n, each in enumerate(contents)
         ]
         connection.execute(insert(tables.manifest), rows)
@@ -144,4 +151,14 @@ def test_10_000_signatures_in_front_deny_and_say_why(gated: Gated) -> None:
     refused = gated.ask("prod", "GET", IMAGE)
     assert refused.status == 403
     page = gated.ask("ci", "GET", f"/d/{refused.headers['trustgate-decision']}", accept="application/json")
-    assert f"more than {MAX_SIGNATURE_CANDIDATES}" in page.body.decode()
+    assert f"more than {MAX_EVIDENCE_MANIFESTS}" in page.body.decode()
+    assert f"{MAX_EVIDENCE_MANIFESTS + 2 - MAX_ROWS} more pieces" in page.body.decode()
+
+
+def test_10_000_signatures_by_someone_else_hide_no_good_one(gated: Gated) -> None:
+    """Those who push take turns: nobody's flood pushes out what another one brings."""
+    digest = gated.push(WEB, "1", "web")
+    foreign = ec.generate_private_key(ec.SECP256R1())
+    _flood(gated, gated.sign(WEB, digest, foreign), Role.SIGNATURE, by="mallory")
+    gated.sign(WEB, digest)
+    assert gated.ask("prod", "GET", IMAGE).status == 200

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.clocks import SetClock
 from tests.unit.gate.conftest import SIGNED, TRUST, Gated
@@ -24,9 +25,10 @@ from trustgate.evidence.facts_json import (
 )
 from trustgate.evidence.model import Outcome, SignatureFact, SignatureKind, Signer, Subject
 from trustgate.flows import signatures
+from trustgate.flows.stored_evidence import Allowance
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName
-from trustgate.store.judgements import KEPT_FOR
+from trustgate.store.judgements import KEPT_FOR, KEYS_AT_ONCE
 from trustgate.store.opening import open_store
 from trustgate.wiring import SystemClock, evidence
 from trustgate.wiring.judges import judges
@@ -112,15 +114,21 @@ def test_a_judgement_is_found_in_its_time_only(tmp_path: Any) -> None:
     store = open_store(tmp_path, SetClock())
     keep = store.judgements
     second = timedelta(seconds=1)
-    keep.save("turning", (FACT,), now=NOW)
-    keep.save("lasting", (replace(FACT, valid_until=None),), now=NOW)
+    keep.save({"turning": (FACT,), "lasting": (replace(FACT, valid_until=None),)}, now=NOW)
+    keep.save({}, now=NOW)
     assert FACT.valid_until is not None
-    assert keep.find("turning", now=NOW) == (FACT,)
-    assert keep.find("turning", now=FACT.valid_until - second) == (FACT,)
-    assert keep.find("turning", now=FACT.valid_until) is None
-    assert keep.find("turning", now=NOW - second) is None, "found by a clock that was set back"
-    assert keep.find("lasting", now=NOW + KEPT_FOR - second) is not None
-    assert keep.find("unknown", now=NOW) is None
+
+    def found(now: datetime) -> set[str]:
+        many = [f"unknown-{n}" for n in range(2 * KEYS_AT_ONCE)]
+        return set(keep.find(["turning", *many, "lasting"], now=now))
+
+    assert keep.find(["turning"], now=NOW) == {"turning": (FACT,)}
+    assert found(NOW) == {"turning", "lasting"}
+    assert found(FACT.valid_until - second) == {"turning", "lasting"}
+    assert "turning" not in found(FACT.valid_until)
+    assert found(NOW - second) == set(), "found by a clock that was set back"
+    assert "lasting" in found(NOW + KEPT_FOR - second)
+    assert keep.find([], now=NOW) == {}
     assert keep.forget_old(now=FACT.valid_until) == 1
     assert keep.forget_old(now=NOW + KEPT_FOR) == 1
     store.close()
@@ -199,7 +207,7 @@ def test_other_code_believes_nothing_that_was_kept(
     for code in (judges(), "mended", "mended"):
         monkeypatch.setattr(evidence, "judges", lambda code=code: code)
         parts = evidence.open_evidence(gated.server.settings, SystemClock(), store)
-        parts.signatures.signatures(repository, subject, manifest, None, policies, now)
+        parts.signatures.signatures(repository, subject, manifest, None, policies, now, Allowance())
         parts.close()
         counts.append(len(judged))
     assert counts == [1, 2, 2]
@@ -254,3 +262,26 @@ def test_the_trust_revision_follows_the_trust_store_alone(gated: Gated) -> None:
         {"trust/keys/release.pub": (gated.folder / "policy/trust/keys/release.pub").read_text() + "\n"}
     )
     assert reload.current.trust_revision != before
+
+
+def test_what_does_not_fit_one_request_is_unknown_until_the_next(
+    gated: Gated, judged: list[Digest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a change of trust everything is judged anew; ``onError: allow`` opens nothing meanwhile."""
+    digest = gated.push("shop/web", "1", "hello")
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    for key in (stranger, stranger, None):
+        gated.sign("shop/web", digest, key)
+    monkeypatch.setattr(Allowance.__init__, "__defaults__", (0, 1))
+    monkeypatch.setattr(signatures, "AT_ONCE", 1)
+    lenient = SIGNED.replace("mode: enforce", "mode: enforce\nonError: allow")
+    gated.set_policy(
+        {"policies/prod.yaml": lenient, "trust/attestors.yaml": f"{TRUST}  # another revision\n"}
+    )
+    del judged[:]
+    for count in (1, 2):
+        refused = gated.ask("prod", "GET", f"/v2/shop/web/manifests/{digest}")
+        assert (refused.status, "still to be judged" in refused.error["message"]) == (403, True)
+        assert len(judged) == count
+    assert pull(gated, digest) == 200
+    assert len(judged) == 3

@@ -26,7 +26,7 @@ from tests.unit.policy.scenes import (
 )
 from trustgate.evidence.model import Known, Outcome, Role, Signer
 from trustgate.policy.document import PolicySet, load
-from trustgate.policy.model import RuleOutcome, VerdictKind
+from trustgate.policy.model import Partly, RuleOutcome, VerdictKind
 
 NAMES = ("ci", "alice", "bob", "carol")
 ALLOW, DENY = VerdictKind.ALLOW, VerdictKind.DENY
@@ -80,6 +80,35 @@ def test_on_error_allow_is_recorded_only() -> None:
     assert (verdict.kind, only(verdict).outcome, only(verdict).mode) == (ALLOW, RuleOutcome.UNKNOWN, "audit")
     assert not verdict.cacheable
     assert judge(policies, subject(signatures=UNSIGNED)).kind is DENY
+
+
+WAITING = Partly((), "2000 are still to be judged", waits=True)
+LENIENT = policy_set(policy(signed(CI), top="onError: allow\n"), attestors=NAMES)
+LENIENT_EACH = policy_set(
+    policy(signed(CI, rest=", children: each"), top="onError: allow\n"), attestors=NAMES
+)
+BROKEN_OFF = Partly((), "the disk is broken")
+
+
+def test_on_error_does_not_speak_of_what_only_waits() -> None:
+    """Whoever may push can bring it about, and must not open the gate with it."""
+    policies = policy_set(
+        policy(signed(CI, rest=", children: each"), top="onError: allow\n"), attestors=NAMES
+    )
+    verdict = judge(policies, subject(signatures=WAITING))
+    assert (verdict.kind, only(verdict).reason_code, verdict.cacheable) == (DENY, "signatures-waiting", False)
+    assert judge(LENIENT, subject(signatures=BROKEN_OFF)).kind is ALLOW
+    assert judge(LENIENT, subject(signatures=replace(WAITING, facts=by("ci").value))).kind is ALLOW
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_what_waits_is_not_hidden_by_what_is_lost(turn: int) -> None:
+    found = [subject(digest=CHILD, signatures=some) for some in (LOST, WAITING)][::turn]
+    children = subject(digest=INDEX, role=Role.INDEX, signatures=by("ci"), children=tuple(found))
+    assert judge(LENIENT_EACH, children).kind is DENY
+    parents = [subject(digest=INDEX, role=Role.INDEX, signatures=some) for some in (LOST, WAITING)][::turn]
+    assert judge(LENIENT, evidence(subject(), parents=tuple(parents))).kind is DENY
+    assert judge(LENIENT, evidence(subject(), parents=(parents[turn == -1],))).kind is ALLOW
 
 
 def test_what_is_missing_and_how_to_fix_it() -> None:

@@ -16,7 +16,10 @@ HOST: Final = "HOST/"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``at_most`` lowers the rule's mode for this answer: ``onUnscanned: warn`` in an enforced rule."""
+    """``at_most`` lowers the rule's mode for this answer: ``onUnscanned: warn`` in an enforced rule.
+
+    ``is_error``: whether a policy's ``onError`` speaks about it, when it is Unknown.
+    """
 
     outcome: RuleOutcome
     reason_code: str
@@ -25,14 +28,15 @@ class Answer:
     violations: tuple[Violation, ...] = ()
     more_violations: int = 0
     at_most: Mode = "enforce"
+    is_error: bool = True
 
 
 def passed(reason_code: str, message: str) -> Answer:
     return Answer(RuleOutcome.PASS, reason_code, message)
 
 
-def unknown(reason_code: str, message: str, fix: str = "") -> Answer:
-    return Answer(RuleOutcome.UNKNOWN, reason_code, message, fix)
+def unknown(reason_code: str, message: str, fix: str = "", *, is_error: bool = True) -> Answer:
+    return Answer(RuleOutcome.UNKNOWN, reason_code, message, fix, is_error=is_error)
 
 
 def failed(

@@ -33,6 +33,8 @@ class Found:
     reason_code: str
     message: str
     known: bool = True
+    waits: bool = False
+    """Not known yet, for there is so much of it: see ``Partly``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,11 @@ def _own_or_inherited(question: Question, request: Request, evidence: Evidence) 
     if any(one.satisfied for one in tried):
         message = f"an index that contains it carries the required {words.noun}s"
         return passed(f"{words.participle}-by-index", message)
-    lost = next((one for one in tried if not one.known), None)
+    lost = min((one for one in tried if not one.known), key=lambda one: not one.waits, default=None)
     if lost is not None:
-        return unknown(f"{words.noun}s-unreachable", lost.message, "try again; see the registry's log")
+        code = f"{words.noun}s-waiting" if lost.waits else f"{words.noun}s-unreachable"
+        fix = "try again" if lost.waits else "try again; see the registry's log"
+        return unknown(code, lost.message, fix, is_error=not lost.waits)
     if not own_counts:
         message = f"no {words.participle} index of this repository contains it"
         own = replace(own, reason_code=f"index-not-{words.participle}", message=message)
@@ -110,7 +114,7 @@ def _about(request: Request, child: SubjectEvidence) -> Request:
 
 
 def _worst(*answers: Answer) -> Answer:
-    return max(answers, key=lambda answer: _RANK[answer.outcome])
+    return max(answers, key=lambda answer: (_RANK[answer.outcome], not answer.is_error))
 
 
 def found_in(facts: Facts[F], weigh: Callable[[tuple[F, ...]], Found], words: Words) -> Found:
@@ -122,7 +126,7 @@ def found_in(facts: Facts[F], weigh: Callable[[tuple[F, ...]], Found], words: Wo
             return weigh(())
         case Known(known):
             return weigh(known)
-        case Partly(known, why):
+        case Partly(known, why, waits):
             found = weigh(known)
             lost = f"not all {words.noun}s can be judged: {why}"
-            return found if found.satisfied else replace(found, message=lost, known=False)
+            return found if found.satisfied else replace(found, message=lost, known=False, waits=waits)
