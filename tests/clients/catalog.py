@@ -48,6 +48,7 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
 PINNED: dict[str, tuple[str, str]] = {
     "conformance": ("conformance", "github.com/opencontainers/distribution-spec/conformance"),
     "ct_server": ("ct-server", "github.com/google/certificate-transparency-go"),
+    "containers-image": ("containers-image", "go.podman.io/image/v5"),
     "createtree": ("trillian", "github.com/google/trillian"),
     "fulcio": ("fulcio", "github.com/sigstore/fulcio"),
     "helm-cm-push": ("helm-cm-push", "github.com/chartmuseum/helm-push"),

@@ -49,6 +49,7 @@ class GoTool:
     version_flags: str = ""
     names: tuple[str, ...] = ()
     """The programs, where they are not called like their packages."""
+    tags: str = ""
 
     @property
     def programs(self) -> dict[str, str]:
@@ -124,6 +125,7 @@ GO: tuple[GoTool, ...] = (
             "github.com/google/trillian/cmd/createtree",
         ),
     ),
+    GoTool("containers-image", (".",), names=("containers-image",), tags="containers_image_openpgp"),
     GoTool("ct-server", ("github.com/google/certificate-transparency-go/trillian/ctfe/ct_server",)),
     GoTool(
         "timestamp-server",
@@ -203,7 +205,8 @@ def _build(go: str, version: str, tool: GoTool) -> str:
     for name, package in tool.programs.items():
         target = BIN / name
         flags = f"-s -w {tool.version_flags}".strip()
-        command = [go, "build", "-trimpath", f"-ldflags={flags}", "-o", str(target), package]
+        command = [go, "build", "-trimpath", f"-tags={tool.tags}", f"-ldflags={flags}"]
+        command += ["-o", str(target), package]
         problem = _timed(target.name, command, HERE / tool.module, environment)
         if problem:
             return f"{tool.module}: {problem}"
@@ -219,8 +222,9 @@ def _built(tool: GoTool, version: str) -> bool:
 
 def _stamp(tool: GoTool, version: str) -> str:
     running = hashlib.sha256(f"{version}\n{tool.version_flags}\n".encode())
-    for name in ("go.mod", "go.sum"):
-        running.update((HERE / tool.module / name).read_bytes())
+    folder = HERE / tool.module
+    for file in (folder / "go.mod", folder / "go.sum", *sorted(folder.glob("*.go"))):
+        running.update(file.read_bytes())
     return running.hexdigest()
 
 
