@@ -31,12 +31,30 @@ def test_a_short_name_stands_for_its_uri(alias: str, uri: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "sbom", "SPDX", "spdx ", "https://", "/path", "https://a b/", "https://ä.test/", "x" * 300]
+    "text",
+    [
+        *(
+            "",
+            "sbom",
+            "SPDX",
+            "spdx ",
+            "https://",
+            "/path",
+            "//a.test/type",
+            "https://a b/",
+            "https://ä.test/",
+        ),
+        *("https://a.test/\x07", "x" * 300),
+    ],
 )
 def test_what_is_no_predicate_type(text: str) -> None:
     with pytest.raises(InvalidInput, match="is not a predicate type") as caught:
         predicate_type(text)
     assert "cyclonedx" in caught.value.hint
+
+
+def test_a_document_of_a_type_that_is_not_known_here_needs_no_mark() -> None:
+    assert read_predicate("https://a.test/type", b'{"a": 1}', NOW).content == {"a": 1}
 
 
 def test_a_uri_ends_somewhere() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import x25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.secret import SecretBox
@@ -131,6 +132,11 @@ def test_a_damaged_file_is_told_apart(change: Callable[[Any], object], word: str
 def test_an_array_in_place_of_the_document_is_damage() -> None:
     with pytest.raises(KeyUnreadable, match="damaged"):
         read_private_key(pem_of([1]), b"")
+
+
+def test_a_key_that_signs_nothing_is_told_by_name() -> None:
+    with pytest.raises(KeyUnreadable, match="X25519PrivateKey can't sign images"):
+        read_private_key(world.private_pem(x25519.X25519PrivateKey.generate()), b"")
 
 
 @pytest.mark.parametrize("kind", ["p521", "rsa1024", "dsa"])

@@ -12,6 +12,7 @@ import pytest
 from tests import signing_world as world
 from tests import sigstore_world
 from trustgate.evidence.cosign import judge
+from trustgate.evidence.cosign_claim import MAX_ANNOTATION_BYTES
 from trustgate.evidence.model import MAX_SIMPLE_SIGNING_BYTES, Outcome, SignatureCandidate
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -174,6 +175,14 @@ def test_a_certificate_that_is_none() -> None:
         Outcome.BROKEN,
         "its certificate annotation is not one PEM certificate",
     )
+
+
+def test_a_certificate_has_an_end() -> None:
+    pem = sigstore_world.pem(sigstore_world.instance().certificate(ALICE.public_key())).decode()
+    for spaces, huge in ((0, False), (MAX_ANNOTATION_BYTES, True)):
+        named = {"dev.sigstore.cosign/certificate": pem + "\n" * spaces}
+        outcome = verdict(world.legacy_candidate(SUBJECT, ALICE, annotations=named))
+        assert (outcome[1] == "its certificate annotation is not one PEM certificate") is huge
 
 
 def test_log_entries_without_a_trusted_root_are_named_and_not_judged() -> None:

@@ -66,6 +66,7 @@ def test_rsa_above_the_limit_is_refused() -> None:
         (b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n", "an OpenPGP key"),
         (b"", "no PEM public key"),
         (b"garbage", "no PEM public key"),
+        (b"here could stand a PRIVATE KEY", "no PEM public key"),
         (GOOD + GOOD, "2 PEM blocks"),
         (GOOD + certificate(), "2 PEM blocks"),
         (world.private_pem(world.key()) + GOOD, "2 PEM blocks"),
