@@ -212,10 +212,14 @@ class NotaryFileRow(SQLModel, table=True):
     """A Notary v1 metadata file; of each role, at most one version is ``current``."""
 
     __tablename__ = "notary_file"
+    __table_args__ = (
+        Index("ix_notary_file_current_repository", "repository", "current", "gun"),
+        Index("ix_notary_file_current", "gun", "current"),
+    )
     gun: str = Field(primary_key=True)
     role: str = Field(primary_key=True)
     version: int = Field(sa_column=Column(BigInteger, primary_key=True))
-    repository: str = Field(index=True)
+    repository: str
     current: bool
     sha256: str
     sha384: str

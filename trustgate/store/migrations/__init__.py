@@ -16,12 +16,18 @@ from sqlalchemy import Connection, text
 
 from trustgate.errors import StorageUnavailable
 from trustgate.store.database import Database
-from trustgate.store.migrations import m0001_first_tables, m0002_judgements, m0003_notary
+from trustgate.store.migrations import (
+    m0001_first_tables,
+    m0002_judgements,
+    m0003_notary,
+    m0004_current_metadata,
+)
 
 STEPS: tuple[Callable[[Connection], None], ...] = (
     m0001_first_tables.upgrade,
     m0002_judgements.upgrade,
     m0003_notary.upgrade,
+    m0004_current_metadata.upgrade,
 )
 """Step n brings version n to version n + 1."""
 
