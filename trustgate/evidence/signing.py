@@ -176,9 +176,8 @@ def _check_room(existing: Manifest | None, media_type: str) -> None:
         return
     config = existing.config
     if (
-        existing.kind != "image"
+        config is None
         or existing.subject is not None
-        or config is None
         or config.media_type != media.OCI_CONFIG
         or not existing.layers
         or any(layer.media_type != media_type for layer in existing.layers)

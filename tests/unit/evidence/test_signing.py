@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from trustgate.evidence.cosign import (
 from trustgate.evidence.model import Outcome, Role
 from trustgate.evidence.shape import MAX_SIGNATURE_LAYERS, role_of
 from trustgate.evidence.signing import SignatureArtifact, bundle_artifact, bundle_for, legacy_artifact
+from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
 
@@ -132,6 +134,31 @@ def test_a_second_signer_keeps_the_first_ones_layer() -> None:
 def test_an_image_under_the_signatures_tag_is_not_overwritten() -> None:
     with pytest.raises(Conflict, match="not a signature manifest"):
         legacy(world.key(), IMAGE)
+
+
+def about_another(document: dict[str, Any]) -> None:
+    document["subject"] = IMAGE.descriptor.as_json()
+
+
+def of_another_config(document: dict[str, Any]) -> None:
+    document["config"]["mediaType"] = media.OCI_EMPTY
+
+
+def without_layers(document: dict[str, Any]) -> None:
+    document["layers"] = []
+
+
+@pytest.mark.parametrize("edit", [about_another, of_another_config, without_layers])
+def test_what_is_almost_a_signature_manifest_is_not_added_to(edit: Callable[[Any], object]) -> None:
+    document = json.loads(legacy(world.key()).manifest)
+    edit(document)
+    with pytest.raises(Conflict, match="is not a signature manifest"):
+        legacy(world.key(), parse_manifest(world.as_json(document)))
+
+
+def test_an_index_under_the_signatures_tag_is_not_overwritten() -> None:
+    with pytest.raises(Conflict, match="is not a signature manifest"):
+        legacy(world.key(), world.index(world.image()).manifest)
 
 
 def test_no_more_layers_are_added_than_are_read() -> None:
