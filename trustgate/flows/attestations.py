@@ -22,6 +22,7 @@ from trustgate.evidence.shape import (
     legacy_attestation_tag,
     signed_by,
 )
+from trustgate.flows.defects import DEFECT, or_broken
 from trustgate.flows.stored_evidence import (
     MAX_EVIDENCE_MANIFESTS,
     Allowance,
@@ -164,7 +165,6 @@ class AttestationReader:
         """Facts, and whether all bytes could be read. One layer at a time: each may have megabytes."""
         facts: list[AttestationFact] = []
         whole = True
-        candidates_in = candidates_from_bundle_manifest if manifest.subject else attestation_candidates
         for layer in layers:
             try:
                 raw = read_evidence(
@@ -174,8 +174,29 @@ class AttestationReader:
                 facts.append(AttestationFact(manifest.digest, layer.digest, Outcome.BROKEN, exc.message))
                 whole = False
                 continue
-            judged = judge_attestations(
-                candidates_in(manifest, {layer.digest: raw}), subject=subject, attestors=attestors, now=now
-            )
-            facts += [replace(fact, predicate=None) for fact in judged if not fact.is_signature]
+            judged = _judged(manifest, layer, raw, subject, attestors, now)
+            whole = whole and all(fact.reason != DEFECT for fact in judged)
+            facts += judged
         return tuple(facts), whole
+
+
+def _judged(
+    manifest: Manifest,
+    layer: Descriptor,
+    raw: bytes,
+    subject: Digest,
+    attestors: Sequence[Attestor],
+    now: datetime,
+) -> tuple[AttestationFact, ...]:
+    """What one layer attests, without what it says."""
+    candidates_in = candidates_from_bundle_manifest if manifest.subject else attestation_candidates
+
+    def judge() -> tuple[AttestationFact, ...]:
+        candidates = candidates_in(manifest, {layer.digest: raw})
+        facts = judge_attestations(candidates, subject=subject, attestors=attestors, now=now)
+        return tuple(replace(fact, predicate=None) for fact in facts if not fact.is_signature)
+
+    def broken(why: str) -> tuple[AttestationFact, ...]:
+        return (AttestationFact(manifest.digest, layer.digest, Outcome.BROKEN, why),)
+
+    return or_broken(judge, broken)

@@ -27,7 +27,16 @@ from trustgate.evidence.helm.judge import (
 )
 from trustgate.evidence.helm.question import OpenPgpAnswer, OpenPgpQuestion, OpenPgpStatus
 from trustgate.evidence.helm.refusal import HelmRefused
-from trustgate.evidence.model import Absent, Known, SignatureFact, Subject, Unreachable
+from trustgate.evidence.model import (
+    Absent,
+    Known,
+    Outcome,
+    SignatureFact,
+    SignatureKind,
+    Subject,
+    Unreachable,
+)
+from trustgate.flows.defects import DEFECT, or_broken
 from trustgate.flows.stored_evidence import read_evidence
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
@@ -65,8 +74,12 @@ class ChartEvidence:
         )
         if not is_chart(manifest):
             return Absent("it is not a chart")
+        broken = SignatureFact(SignatureKind.HELM_PROVENANCE, manifest.digest, Outcome.BROKEN, DEFECT)
         try:
-            facts = self._judged(stored.repository, manifest, attestors, now)
+            facts = or_broken(
+                lambda: self._judged(stored.repository, manifest, attestors, now),
+                lambda _why: Known((broken,)),
+            )
         except (StorageUnavailable, OpenPgpUnavailable) as exc:
             hint = f" ({exc.hint})" if exc.hint else ""
             return Unreachable(f"{exc.message}{hint}")

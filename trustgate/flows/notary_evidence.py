@@ -9,9 +9,18 @@ from typing import Final
 
 from trustgate.errors import Conflict, StorageFull, StorageUnavailable
 from trustgate.evidence.attestor import Attestor, next_turn
-from trustgate.evidence.model import Absent, Known, SignatureFact, Subject, Unreachable
+from trustgate.evidence.model import (
+    Absent,
+    Known,
+    Outcome,
+    SignatureFact,
+    SignatureKind,
+    Subject,
+    Unreachable,
+)
 from trustgate.evidence.notary.judge import Judgement, weigh
-from trustgate.flows.notary import TrustFlow
+from trustgate.flows.defects import or_broken
+from trustgate.flows.notary import TrustData, TrustFlow
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.model import Signatures
 
@@ -37,20 +46,31 @@ class NotaryEvidence:
             published = self._trust.published(repository)
         except (StorageUnavailable, StorageFull, Conflict) as exc:
             return Unreachable(exc.message)
-        judged = [
-            weigh(
-                one.metadata,
-                gun=one.gun,
-                tag=tag,
-                subject=subject,
-                attestors=attestors,
-                now=now,
-                seen=one.seen,
-            )
-            for one in published
-        ]
+        judged = [_weighed(one, subject, tag, attestors, now) for one in published]
         turn = next_turn(attestors, now)
         return Known(tuple(_lasting(one, turn) for one in judged)) if judged else UNLISTED
+
+
+def _weighed(
+    one: TrustData, subject: Subject, tag: Tag | None, attestors: Sequence[Attestor], now: datetime
+) -> Judgement:
+    def judge() -> Judgement:
+        return weigh(
+            one.metadata,
+            gun=one.gun,
+            tag=tag,
+            subject=subject,
+            attestors=attestors,
+            now=now,
+            seen=one.seen,
+        )
+
+    def broken(why: str) -> Judgement:
+        return Judgement(
+            SignatureFact(SignatureKind.NOTARY_V1, subject.digest, Outcome.BROKEN, why), one.seen
+        )
+
+    return or_broken(judge, broken)
 
 
 def _lasting(judged: Judgement, turn: datetime | None) -> SignatureFact:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from trustgate.errors import BlobUnknown, SizeInvalid, StorageUnavailable
@@ -21,12 +23,14 @@ from trustgate.evidence.model import (
     Unreachable,
 )
 from trustgate.evidence.notation.manifest import claims_to_be_signature
+from trustgate.evidence.notation.revocation import RevocationQuestion
 from trustgate.evidence.shape import (
     legacy_signature_tag,
     signature_blobs,
     signed_by,
 )
 from trustgate.flows.chart_evidence import ChartEvidence
+from trustgate.flows.defects import DEFECT, or_broken
 from trustgate.flows.notary_evidence import NotaryEvidence
 from trustgate.flows.stored_evidence import (
     MAX_EVIDENCE_MANIFESTS,
@@ -55,6 +59,15 @@ from trustgate.ports import (
 AT_ONCE: Final = 64
 """Manifests that are read together: a few megabytes, and one question to all authorities."""
 UNSIGNED: Final = Absent("no signature is attached to it")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Candidates of one manifest, what to ask authorities, and the fact for when they can't be judged."""
+
+    candidates: tuple[Candidate, ...]
+    questions: tuple[RevocationQuestion, ...]
+    broken: Callable[[str], tuple[SignatureFact, ...]]
 
 
 class SignatureReader:
@@ -184,23 +197,49 @@ class SignatureReader:
 
         Certificate authorities are asked once, about all of them.
         """
-        found: dict[Digest, tuple[Candidate, ...]] = {}
+        found: dict[Digest, _Asking] = {}
         facts: dict[Digest, tuple[SignatureFact, ...]] = {}
         for one in evidence:
             manifest = self._manifest(repository, one)
             if manifest is None:
                 continue
-            try:
-                found[one] = candidates_in(manifest, self._contents(repository, manifest))
-            except (BlobUnknown, SizeInvalid) as exc:
-                facts[one] = (SignatureFact(_kind_of(manifest), one, Outcome.BROKEN, exc.message),)
-        candidates = [one for some in found.values() for one in some]
-        questions = questions_about(candidates, subject=subject, attestors=attestors, now=now)
+            asking = self._asking(repository, manifest, subject, attestors, now)
+            if isinstance(asking, SignatureFact):
+                facts[one] = (asking,)
+            else:
+                found[one] = asking
+        questions = tuple(question for asking in found.values() for question in asking.questions)
         answers = self._revocation.ask(questions) if questions else {}
-        for one, some in found.items():
-            facts[one] = judge_attached(some, subject=subject, attestors=attestors, answers=answers, now=now)
-        lasting = {one for one in found if all(fact.revocation != "unknown" for fact in facts[one])}
+        lasting: set[Digest] = set()
+        for one, asking in found.items():
+            judge = partial(judge_attached, asking.candidates, subject=subject, attestors=attestors, now=now)
+            judged = or_broken(partial(judge, answers=answers), asking.broken)
+            facts[one] = judged
+            if all(fact.revocation != "unknown" and fact.reason != DEFECT for fact in judged):
+                lasting.add(one)
         return facts, lasting
+
+    def _asking(
+        self,
+        repository: RepositoryName,
+        manifest: Manifest,
+        subject: Subject,
+        attestors: Sequence[Attestor],
+        now: datetime,
+    ) -> _Asking | SignatureFact:
+        """Its candidates and their questions; a fact where it can't be read."""
+        broken = partial(SignatureFact, _kind_of(manifest), manifest.digest, Outcome.BROKEN)
+        try:
+            contents = self._contents(repository, manifest)
+        except (BlobUnknown, SizeInvalid) as exc:
+            return broken(exc.message)
+
+        def read() -> _Asking | SignatureFact:
+            candidates = candidates_in(manifest, contents)
+            questions = questions_about(candidates, subject=subject, attestors=attestors, now=now)
+            return _Asking(candidates, questions, lambda why: (broken(why),))
+
+        return or_broken(read, broken)
 
     def _manifest(self, repository: RepositoryName, digest: Digest) -> Manifest | None:
         """``None`` when it was deleted a moment ago."""

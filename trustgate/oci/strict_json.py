@@ -17,6 +17,8 @@ MAX_DEPTH = 64
 _STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 """Possessive, and a string without end goes to the end: else each quote in it would begin a new search."""
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
 
@@ -29,7 +31,8 @@ def loads(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH, fold_case: 
 
     Refuses: more than ``max_bytes``, bytes that are not UTF-8, a byte order mark, NaN and infinities,
     keys that appear twice in an object (also when they differ in case only, unless ``fold_case`` is off
-    because keys are names: then the caller sees to the case of its fields), deep nesting.
+    because keys are names: then the caller sees to the case of its fields), deep nesting, half of a surrogate
+    pair (RFC 8259, section 8.2: Go reads another character in its place).
     Raises ``JsonRefused``.
     """
     if len(raw) > max_bytes:
@@ -50,7 +53,16 @@ def loads(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH, fold_case: 
         raise JsonRefused(f"is not JSON: {exc.msg} at byte {exc.pos}") from exc
     except RecursionError as exc:
         raise JsonRefused(f"is nested deeper than {max_depth} levels") from exc
+    if _SURROGATE.search(text):
+        _check_encodable(value)
     return value
+
+
+def _check_encodable(value: Json) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as exc:
+        raise JsonRefused("has half of a surrogate pair in a string") from exc
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

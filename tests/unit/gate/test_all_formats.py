@@ -7,7 +7,7 @@ gate, and more by others never closes it. All judges are the real ones; what is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -160,7 +160,7 @@ class Chosen:
         return ()
 
 
-@dataclass
+@dataclass(repr=False)
 class House:
     """One chart for each provenance and state of Notary v1, each in a repository of its own."""
 
@@ -169,7 +169,7 @@ class House:
     gatherer: Gatherer
     trust: TrustFlow
     charts: dict[tuple[str, str], tuple[RepositoryName, Manifest]]
-    evidence: dict[tuple[Digest, str], Digest]
+    evidence: dict[tuple[RepositoryName, str], Digest]
 
     def put(self, repository: RepositoryName, raw: bytes, blobs: dict[Digest, bytes], role: Role) -> Manifest:
         now = datetime.now(UTC)
@@ -192,7 +192,7 @@ class House:
             manifest = self._push_chart(repository, PROVENANCE[provenance])
             for name, made in referrers(manifest).items():
                 stored = self.put(repository, made.raw, made.blobs, Role.SIGNATURE)
-                self.evidence[manifest.digest, name] = stored.digest
+                self.evidence[repository, name] = stored.digest
             if NOTARY[notary]:
                 gun = f"localhost:5080/{repository}"
                 publish(self.trust, gun, scene.root(NOTARY[notary], gun), {VERSION: scene.meta(manifest.raw)})
@@ -210,16 +210,16 @@ class House:
 
     def choose(self, repository: RepositoryName, subject: Digest, names: set[str], layers: list[str]) -> None:
         """What lies beside it now."""
-        self.chosen.referrers = [self.evidence[subject, name] for name in REFERRERS if name in names]
+        self.chosen.referrers = [self.evidence[repository, name] for name in REFERRERS if name in names]
         self.chosen.tagged = None
         if layers:
             name = ".sig " + " ".join(sorted(layers))
-            if (subject, name) not in self.evidence:
+            if (repository, name) not in self.evidence:
                 made = world.legacy_manifest(*(layer(subject, one) for one in sorted(layers)))
-                self.evidence[subject, name] = self.put(
+                self.evidence[repository, name] = self.put(
                     repository, made.raw, made.blobs, Role.SIGNATURE
                 ).digest
-            self.chosen.tagged = self.evidence[subject, name]
+            self.chosen.tagged = self.evidence[repository, name]
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +253,7 @@ class Asked:
     """A requirement as YAML, and what it means for those whose good signature is there."""
 
     text: str
-    met: Callable[[frozenset[str]], bool]
+    met: Callable[[frozenset[str]], bool] = field(repr=False)
 
 
 def one(name: str) -> Asked:

@@ -11,12 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unit.gate.conftest import ROOT, TRUST, Answer, Gated
 from tests.unit.gate.test_bad_evidence import EMPTY, _put_empty
+from tests.unit.gate.test_defects import failing
 from trustgate.errors import StorageFull, StorageUnavailable
 from trustgate.evidence.attesting import Predicate
 from trustgate.evidence.cosign_key import PrivateKey, public_pem
 from trustgate.evidence.model import Role
 from trustgate.evidence.shape import legacy_attestation_tag
 from trustgate.flows import attestations, stored_evidence
+from trustgate.flows.defects import DEFECT
 from trustgate.flows.sign import attest_image, attest_image_legacy
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -296,6 +298,19 @@ def test_a_memory_that_cannot_be_read_is_no_answer(asked: Gated, monkeypatch: py
     monkeypatch.setattr(asked.server.store.attestations, "find", broken)
     refused = pull(asked, digest)
     assert (refused.status, "the disk is broken" in refused.error["message"]) == (403, True)
+
+
+def test_one_that_its_judge_fails_on_takes_no_other_along(
+    asked: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = asked.push(WEB, "1", "web")
+    monkeypatch.setattr(attestations, "judge_attestations", failing(attestations.judge_attestations, times=3))
+    attest(asked, digest, by=STRANGER)
+    refused = pull(asked, digest)
+    assert refused.status == 403
+    assert [row["reason"] for row in evidence(asked, refused)] == [DEFECT]
+    attest(asked, digest)
+    assert pull(asked, digest).status == 200
 
 
 def test_bytes_that_are_gone_are_told_and_not_remembered(

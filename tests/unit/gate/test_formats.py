@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from tests import notation_world, openpgp_world
 from tests.unit.evidence.notary import scene
 from tests.unit.gate.conftest import Gated, serve_gated
+from tests.unit.gate.test_defects import failing, rows
 from trustgate.evidence.helm.chart import read_chart
 from trustgate.evidence.helm.packaging import chart_artifact
 from trustgate.evidence.notary.metadata import FileMeta
@@ -23,6 +24,8 @@ from trustgate.evidence.notary.signing import (
 )
 from trustgate.evidence.notation.envelope import COSE, JWS
 from trustgate.evidence.notation.signing import NotationSigner, signer_of
+from trustgate.flows import chart_evidence, notary_evidence
+from trustgate.flows.defects import DEFECT
 from trustgate.flows.notary import TrustFlow
 from trustgate.flows.sign import sign_image_notation
 from trustgate.oci import media
@@ -197,3 +200,26 @@ def test_a_tag_that_was_signed_as_something_else_is_refused(gated: Gated, trust:
     gun = "localhost:5080/shop/dct"
     publish(trust, gun, scene.root("root", gun), {"1": scene.meta(b"another manifest")})
     assert "not as this digest" in refusal(gated, "shop/dct", "1")
+
+
+# --- defects of judges ---------------------------------------------------------------------------
+
+
+def test_a_chart_that_its_judge_fails_on_is_refused(gated: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chart_evidence, "helm_claim", failing(chart_evidence.helm_claim, times=1))
+    push_chart(gated, CHARTS)
+    refused = gated.ask("prod", "GET", "/v2/shop/charts/manifests/1.2.3")
+    assert (refused.status, [row["reason"] for row in rows(gated, refused)][-1:]) == (403, [DEFECT])
+
+
+def test_metadata_that_their_judge_fails_on_refuse(
+    gated: Gated, trust: TrustFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = gated.push("shop/dct", "1", "hello")
+    with gated.client("ci", "shop/dct") as client:
+        raw = client.manifest(digest).raw
+    gun = "localhost:5080/shop/dct"
+    publish(trust, gun, scene.root("root", gun), {"1": scene.meta(raw)})
+    monkeypatch.setattr(notary_evidence, "weigh", failing(notary_evidence.weigh, times=1))
+    refused = gated.ask("prod", "GET", "/v2/shop/dct/manifests/1")
+    assert (refused.status, [row["reason"] for row in rows(gated, refused)][-1:]) == (403, [DEFECT])

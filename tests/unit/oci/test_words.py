@@ -139,6 +139,10 @@ def test_any_text_is_a_word_or_refused(text: str) -> None:
         (b"{} x", "JSON"),
         (b"", "JSON"),
         (b"{'a': 1}", "JSON"),
+        (rb'{"a": "\ud800"}', "surrogate"),
+        (rb'{"\uDFFF": 1}', "surrogate"),
+        (rb'["\udc00\ud800"]', "surrogate"),
+        (rb'["\\\ud800"]', "surrogate"),
         (b" " * 2000, "bytes"),
     ],
 )

@@ -124,13 +124,21 @@ def _why_not(weighed: Sequence[tuple[Attestor, Verification]]) -> str:
 def _turns(sound: Sound, answers: Answers) -> Iterator[datetime]:
     """Moments at which time alone may turn the outcome."""
     attributes = sound.envelope.attributes
-    yield attributes.signing_time - MAX_CLOCK_SKEW
+    yield _moved(attributes.signing_time, -MAX_CLOCK_SKEW)
     if attributes.expiry is not None:
         yield attributes.expiry
     for one in sound.chain.certificates:
         yield one.not_valid_before_utc
-        yield one.not_valid_after_utc + timedelta(seconds=1)
+        yield _moved(one.not_valid_after_utc, timedelta(seconds=1))
     yield from (one.valid_until for one in answers.values() if one.valid_until is not None)
+
+
+def _moved(moment: datetime, by: timedelta) -> datetime:
+    """Or the moment itself at the end of all time, where certificates may end (RFC 5280, 4.1.2.5)."""
+    try:
+        return moment + by
+    except OverflowError:
+        return moment
 
 
 def _fact(candidate: NotationCandidate, outcome: Outcome, reason: str) -> SignatureFact:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 from tests import notation_world as world
 from tests.notation_world import DAY, NOW, SIGNED_AT, authority, issue, key
 from trustgate.evidence.model import Outcome
+from trustgate.evidence.notation.envelope import COSE, JWS
 from trustgate.evidence.notation.identity import IdentityInvalid, read_identity
 from trustgate.evidence.notation.refusal import Refused
 from trustgate.evidence.notation.trust import (
@@ -195,6 +196,21 @@ def test_without_a_timestamp_every_certificate_is_valid_now() -> None:
     assert soft.outcome is Outcome.VERIFIED
     assert "only logged" in soft.reason
     assert world.judge(world.signed(world.parts())).valid_until == NOW + 365 * DAY + timedelta(seconds=1)
+
+
+def test_times_at_the_ends_of_all_time() -> None:
+    """Certificates without an end have this one (RFC 5280, 4.1.2.5): one second later there is no time."""
+    end = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    stranger = issue(None, private=key("p256", "stranger"), not_after=end)
+    assert world.judge(world.signed(world.parts(stranger))).outcome is Outcome.UNTRUSTED
+    endless = authority(common_name="endless", not_after=end)
+    leaf = issue(endless, private=key("p256", "leaf"), not_after=end)
+    trusted = world.trust(roots=[endless.pem])
+    assert world.judge(world.signed(world.parts(leaf)), trust=trusted).outcome is Outcome.VERIFIED
+    made = world.parts()
+    made.header[world.TIME] = datetime(1, 1, 1, tzinfo=UTC)
+    for media_type in (JWS, COSE):
+        assert world.judge(world.signed(made, media_type)).outcome is not Outcome.VERIFIED
 
 
 def test_a_signing_authority_vouches_for_its_time() -> None:
