@@ -8,7 +8,6 @@ A method that changes something has changed all of it durably when it returns, o
 from trustgate.ports.doors import (
     MAX_REFERRERS_BYTES,
     Accounts,
-    AttachedEvidence,
     Blobs,
     BlobStore,
     BlobWriter,
@@ -16,15 +15,14 @@ from trustgate.ports.doors import (
     Decisions,
     Freshness,
     Jobs,
-    Judgements,
     Manifests,
     PolicyHistory,
     PolicySource,
     Projects,
-    Reports,
     SigningKeys,
     Uploads,
 )
+from trustgate.ports.evidence import AttachedEvidence, Judgements, Reports
 from trustgate.ports.images import FoundManifest, ImageSource
 from trustgate.ports.openpgp import OpenPgp, OpenPgpSigner
 from trustgate.ports.revocation import RevocationSource

@@ -12,6 +12,7 @@ from tests.unit.policy import scenes
 from trustgate.errors import StorageUnavailable
 from trustgate.flows.gather import Gatherer
 from trustgate.oci.digest import Digest
+from trustgate.store.attached import SqlAttachedEvidence
 from trustgate.store.manifests import SqlManifests
 
 WEB = "/v2/shop/web"
@@ -68,7 +69,7 @@ def test_unknown_is_never_remembered(gated: Gated, monkeypatch: pytest.MonkeyPat
 
     gated.set_policy({"policies/prod.yaml": SIGNED.replace("mode: enforce", "onError: allow\nmode: enforce")})
     with monkeypatch.context() as patch:
-        patch.setattr(SqlManifests, "referrers", broken)
+        patch.setattr(SqlAttachedEvidence, "about", broken)
         assert [gated.ask("prod", "GET", path).status for path in paths] == [200, 200, 200]
     assert [gated.ask("prod", "GET", path).status for path in paths] == [403, 403, 403]
 
