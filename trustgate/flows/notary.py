@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 ATTEMPTS: Final = 4
 """How often a publish is decided anew when another one came between."""
+MAX_CHAIN_BYTES: Final = 4 * 1024 * 1024
+"""Of all roots of a repository together; behind them no pinned key is looked for."""
 DEFAULT_CHANGES: Final = 100
 MAX_CHANGES: Final = 1000
 MAX_GUN_CHARACTERS: Final = 255
@@ -157,7 +159,7 @@ class TrustFlow:
         for gun in self._files.guns(repository):
             # a name under which the registry was known before is the repository's all the same
             files = _retried(lambda gun=gun: self._refreshed(gun, repository))  # type: ignore[misc]  # at once
-            roots = self._files.roots(gun, newest=MAX_ROOTS)
+            roots = _within(self._files.roots(gun, newest=MAX_ROOTS))
             needed = [files.get(role) for role in ("timestamp", "snapshot")]
             if not roots or None in needed:
                 continue
@@ -224,6 +226,17 @@ def _retried(attempt: Callable[[], T]) -> T:
         except Conflict:
             continue
     return attempt()
+
+
+def _within(roots: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The newest of them, oldest first, as many as one judgement reads."""
+    left, found = MAX_CHAIN_BYTES, []
+    for raw in reversed(roots):
+        left -= len(raw)
+        if left < 0:
+            break
+        found.append(raw)
+    return tuple(reversed(found))
 
 
 def _remembered(roots: Sequence[bytes]) -> tuple[str, ...]:

@@ -248,6 +248,20 @@ def test_a_snapshot_key_that_the_client_holds_is_not_the_servers(place: Place) -
     assert place.flow.key(sc.GUN, "snapshot").id != mine.key.id
 
 
+def test_asking_for_keys_pushes_out_none_that_waits(place: Place) -> None:
+    stamp = sc.RoleKeys((place.flow.key(sc.GUN, "timestamp"),), 1)
+    later = place.clock.now() + TARGETS_LIFETIME
+    roles = sc.root_roles(timestamp=stamp)  # the client holds its snapshot key itself
+    root = sign_metadata(root_document(roles, version=1, expires=later), [sc.root()])
+    targets = sign_metadata(targets_document({}, [], version=1, expires=later), [sc.signer("targets")])
+    listed = snapshot_document({"root": root, "targets": targets}, version=1, expires=later)
+    files = {"root": root, "targets": targets, "snapshot": sign_metadata(listed, [sc.signer("snapshot")])}
+    place.flow.publish(sc.GUN, tuple(files.items()))
+    waiting = place.flow.rotate_key(sc.GUN, "snapshot")
+    assert {place.flow.key(sc.GUN, "snapshot").id for _ in range(MAX_KEYS + 1)} == {waiting.id}
+    assert waiting.id in {key.key_id for key in place.store.trust_keys.all(sc.GUN)}
+
+
 def test_private_keys_are_sealed_at_rest(place: Place, tmp_path: Path) -> None:
     place.begin()
     key_file = tmp_path / "data" / KEY_FILE
@@ -433,6 +447,35 @@ def test_no_more_roots_are_read_than_are_judged(place: Place, monkeypatch: pytes
     monkeypatch.setattr(notary, "MAX_ROOTS", 1)
     (data,) = place.flow.published(REPOSITORY)
     assert data.metadata.roots == both.metadata.roots[1:]
+
+
+def test_no_more_bytes_of_roots_are_read_than_are_judged(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.begin()
+    place.rotate(2, sc.root(), sc.root("new"), root=role_keys(sc.root("new")))
+    (both,) = place.flow.published(REPOSITORY)
+    for room, kept in ((0, 0), (-1, 1)):
+        monkeypatch.setattr(notary, "MAX_CHAIN_BYTES", sum(map(len, both.metadata.roots)) + room)
+        (data,) = place.flow.published(REPOSITORY)
+        assert data.metadata.roots == both.metadata.roots[kept:]
+
+
+def test_versions_are_remembered_only_under_keys_that_signed(place: Place) -> None:
+    """Who lists another's certificate beside their own must not use up the other one's versions."""
+    victim, pusher, last = sc.root(), sc.root("pusher"), 2**53 - 1
+    keys = {role: sc.RoleKeys((place.flow.key(sc.GUN, role),), 1) for role in ("snapshot", "timestamp")}
+    targets = sc.signer("pusher's targets")
+    roles = {"root": role_keys(pusher, victim), "targets": role_keys(targets), **keys}
+    later = place.clock.now() + ROOT_LIFETIME
+    root = sign_metadata(root_document(roles, version=1, expires=later), [pusher])
+    highest = sign_metadata(targets_document({}, [], version=last, expires=later), [targets])
+    place.flow.publish(sc.GUN, [("root", root), ("targets", highest)])
+    place.flow.delete(sc.GUN)
+    with pytest.raises(TrustUpdateRefused, match="published already"):
+        place.flow.publish(sc.GUN, [("root", root), ("targets", highest)])
+    place.begin()
+    assert place.version("targets") == 1
 
 
 def test_a_stored_key_that_is_none_is_told(place: Place) -> None:

@@ -13,6 +13,8 @@ from trustgate.oci.strict_json import Json, JsonRefused, loads
 
 MAX_METADATA_BYTES: Final = 8 * 1024 * 1024
 """One metadata file; a targets file with 20,000 tags has some 4 MiB."""
+MAX_VALUES: Final = 500_000
+"""Of one file, counted by its commas: reading a value costs more than its bytes (20,000 tags: 100,000)."""
 MAX_DEPTH: Final = 24
 MAX_INTEGER: Final = 2**53 - 1
 
@@ -23,6 +25,8 @@ class Malformed(ValueError):
 
 def read_json(raw: bytes, *, max_bytes: int = MAX_METADATA_BYTES) -> Json:
     """One unambiguous document. Raises ``Malformed``."""
+    if len(raw) <= max_bytes and raw.count(b",") > MAX_VALUES:
+        raise Malformed(f"has more than {MAX_VALUES} values")
     try:
         return loads(raw, max_bytes=max_bytes, max_depth=MAX_DEPTH, fold_case=False)
     except JsonRefused as exc:

@@ -32,6 +32,8 @@ from trustgate.oci.strict_json import Json
 
 MAX_TIMESTAMP_BYTES: Final = 1024 * 1024
 """What notary's own client reads at most."""
+MAX_ROOT_BYTES: Final = 256 * 1024
+"""One with a certificate for each of a hundred keys; a repository keeps all versions of it."""
 MAX_SIGNATURES: Final = 64
 MAX_KEYS: Final = 256
 MAX_ROLE_KEYS: Final = 64
@@ -46,6 +48,7 @@ _TYPES: Final[Mapping[str, str]] = {
     "snapshot": "Snapshot",
     "timestamp": "Timestamp",
 }
+_LIMITS: Final[Mapping[str, int]] = {"timestamp": MAX_TIMESTAMP_BYTES, "root": MAX_ROOT_BYTES}
 _COMMON: Final = ("_type", "version", "expires")
 
 
@@ -166,7 +169,7 @@ def _read_listing(role: str, raw: bytes, required: tuple[str, ...]) -> Listing:
 
 def _open(role: str, raw: bytes, own: tuple[str, ...]) -> tuple[Signed, dict[str, Json]]:
     """The envelope, its ``signed`` part as fields, and the form that is signed."""
-    limit = MAX_TIMESTAMP_BYTES if role == "timestamp" else MAX_METADATA_BYTES
+    limit = _LIMITS.get(role, MAX_METADATA_BYTES)
     document = an_object(read_json(raw, max_bytes=limit), f"the {role}", ("signed", "signatures"))
     fields = an_object(document.get("signed"), f"signed of the {role}", (*_COMMON, *own))
     kind = _TYPES["targets" if is_delegation(role) else role]

@@ -88,10 +88,11 @@ def refresh(held: Held, now: datetime) -> Update | None:
 
 
 def current_key(held: Held, role: str, keys: Iterable[TufKey]) -> TufKey | None:
-    """Which of the server's ``keys`` for a role clients are to use: the published one, else the newest."""
+    """Which of the server's ``keys`` for a role clients are to use: the published one, else the newest.
+
+    The newest also where the published one is a client's: asking again must not make more of them.
+    """
     known = tuple(keys)
     raw = held.raw("root")
-    if raw is not None:
-        published = {key.id for key in read_root(raw).roles[role].keys}
-        return next((key for key in known if key.id in published), None)
-    return known[-1] if known else None
+    published = {key.id for key in read_root(raw).roles[role].keys} if raw is not None else frozenset()
+    return next((key for key in known if key.id in published), known[-1] if known else None)

@@ -24,6 +24,7 @@ from trustgate.evidence.notary.verify import (
     check_next_root,
     check_signatures,
     root_signers,
+    valid_signers,
 )
 
 MAX_UPLOADED_FILES: Final = 64
@@ -41,8 +42,15 @@ def decide_update(held: Held, uploaded: Sequence[tuple[str, bytes]], now: dateti
 
 
 def root_key_ids(raw: bytes) -> tuple[str, ...]:
-    """Under which keys a root is remembered. Raises ``Malformed``."""
+    """Under which keys versions may have been remembered that hold for a root. Raises ``Malformed``."""
     return tuple(key.id for key in read_root(raw).roles["root"].keys)
+
+
+def _signed_by(root: Root) -> tuple[str, ...]:
+    """Its keys that signed it. Under another's key, which it may list as well, nothing is remembered."""
+    keys = root.roles["root"].keys
+    signed = {key.canonical_id for key in valid_signers(root.signed, keys)}
+    return tuple(key.id for key in keys if key.canonical_id in signed)
 
 
 def _by_role(uploaded: Sequence[tuple[str, bytes]]) -> dict[str, bytes]:
@@ -80,7 +88,7 @@ def _decide(held: Held, uploaded: Mapping[str, bytes], now: datetime) -> Update:
     listed = read_snapshot(snapshot.raw).meta
     return Update(
         files=(*files, snapshot, timestamp),
-        root_key_ids=tuple(key.id for key in root.roles["root"].keys),
+        root_key_ids=_signed_by(root),
         dropped=tuple(sorted(role for role in kept if role not in listed)),
     )
 

@@ -15,10 +15,11 @@ from tests.unit.evidence.notary.scene import NOW
 from trustgate.errors import KeyUnreadable
 from trustgate.evidence.cosign_key import public_pem
 from trustgate.evidence.model import Outcome
-from trustgate.evidence.notary.canonical import Malformed, encode
+from trustgate.evidence.notary.canonical import MAX_VALUES, Malformed, encode, read_json
 from trustgate.evidence.notary.fields import a_moment, is_delegation
 from trustgate.evidence.notary.keys import bare_key, make_key, read_key, verifies
 from trustgate.evidence.notary.metadata import (
+    MAX_ROOT_BYTES,
     MAX_SIGNATURES,
     MAX_TARGETS,
     read_root,
@@ -26,7 +27,14 @@ from trustgate.evidence.notary.metadata import (
     read_targets,
 )
 from trustgate.evidence.notary.publication import Held, MetadataFile, Update
-from trustgate.evidence.notary.signing import add_signer, file_meta, new_repository, sign_metadata, sign_tag
+from trustgate.evidence.notary.signing import (
+    add_signer,
+    file_meta,
+    new_repository,
+    sign_metadata,
+    sign_tag,
+    targets_document,
+)
 from trustgate.evidence.notary.trust import DOCKERS_ROLES, MAX_ROLES, notary_trust
 from trustgate.evidence.notary.update import decide_update
 
@@ -262,6 +270,28 @@ def _targets(**changed: object) -> bytes:
 def test_limits_of_targets(raw: bytes, reason: str) -> None:
     with pytest.raises(Malformed, match=reason):
         read_targets("targets", raw)
+
+
+def test_a_root_is_small() -> None:
+    raw = json.dumps({"signed": sc.scene().documents["root"], "signatures": []}).encode()
+    read_root(raw.ljust(MAX_ROOT_BYTES))
+    with pytest.raises(Malformed, match=f"at most {MAX_ROOT_BYTES} are read"):
+        read_root(raw.ljust(MAX_ROOT_BYTES + 1))
+
+
+def test_the_number_of_values_is_bounded_before_they_are_read() -> None:
+    """Eight megabytes of ``[0,0,…]`` took seconds to read, and as long again to write in canonical form."""
+    read_json(b"[" + b"0," * MAX_VALUES + b"0]")
+    with pytest.raises(Malformed, match=f"more than {MAX_VALUES} values"):
+        read_json(b"[" + b"0," * (MAX_VALUES + 1) + b"0]")
+
+
+def test_twenty_thousand_tags_fit() -> None:
+    named = {f"release-{n}": sc.meta(b"%d" % n) for n in range(MAX_TARGETS)}
+    document = targets_document(named, [], version=1, expires=sc.LATER)
+    assert (
+        len(read_targets("targets", sign_metadata(document, [sc.signer("targets")])).targets) == MAX_TARGETS
+    )
 
 
 def test_limits_of_signatures_and_paths() -> None:
