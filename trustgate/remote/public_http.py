@@ -31,10 +31,12 @@ _PORTS: Final = {"http": 80, "https": 443}
 _INNER: Final = tuple(
     map(
         ipaddress.ip_network,
-        ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "64:ff9b:1::/48"),
+        ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "3fff::/20"),
     )
 )
 """What counts as global somewhere and is not: host agents of clouds, protocol assignments, test networks."""
+_GLOBAL_IPV6: Final = ipaddress.ip_network("2000::/3")
+"""All that was ever assigned to the world (RFC 4291, 2.4); the rest has old forms of inner addresses."""
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _HINT: Final = (
     "internal authorities have to be allowed by name; otherwise this is not an address to be fetched"
@@ -54,7 +56,10 @@ def is_public(address: Address) -> bool:
     """Whether the address is out in the world, in each of the forms in which an inner one can be written."""
     if any(address in network for network in _INNER) or address.is_multicast or not address.is_global:
         return False
-    return all(is_public(inner) for inner in _inside(address))
+    inside = tuple(_inside(address))
+    if isinstance(address, ipaddress.IPv6Address) and not inside and address not in _GLOBAL_IPV6:
+        return False
+    return all(map(is_public, inside))
 
 
 def _inside(address: Address) -> Iterator[Address]:

@@ -141,6 +141,19 @@ def test_answers_are_kept_and_failures_for_less_long(
     assert len(authority.seen) == 4
 
 
+def test_an_answer_that_can_not_be_used_is_kept_as_a_failure(
+    authority: SimulatedAuthority, asked: RevocationClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = leaf(points(authority.url("/crl")))
+    authority.put("/crl", b"no list at all")
+    assert answer(asked, issued).status is UNKNOWN
+    authority.put("/crl", crl())
+    assert answer(asked, issued).status is UNKNOWN
+    began = time.monotonic()
+    monkeypatch.setattr(public_http.time, "monotonic", lambda: began + module.FAILURE_KEPT_S + 1)
+    assert answer(asked, issued).status is GOOD
+
+
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_KEPT", 3)
     monkeypatch.setattr(module, "MAX_KEPT_BYTES", 100)
@@ -184,6 +197,20 @@ def test_huge_and_slow_answers(authority: SimulatedAuthority) -> None:
     http.close()
 
 
+def test_no_proxy_is_asked(authority: SimulatedAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would look the name up anew, and go where it likes."""
+    with SimulatedAuthority() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url("/"))
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        http = PublicHttp(allowed=["localhost"])
+        authority.put("/here", b"itself")
+        assert http.fetch(authority.url("/here"), max_bytes=10, timeout_s=5) == b"itself"
+        http.close()
+        assert proxy.seen == []
+
+
 def test_a_host_that_is_not_there() -> None:
     http = PublicHttp(allowed=["localhost:1"])
     with pytest.raises(UpstreamFailed, match="localhost"):
@@ -225,6 +252,13 @@ def test_a_host_that_is_not_there() -> None:
         "2002:7f00:1::",
         "2002:a00:1::",
         "2001:db8::1",
+        "3fff::1",
+        "5f00::1",
+        "fec0::1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "4000::1",
+        "2001:0:4136:e378:8000:63bf:f5ff:fffe",
     ],
 )
 def test_inner_addresses(text: str) -> None:

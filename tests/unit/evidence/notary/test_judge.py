@@ -522,6 +522,14 @@ def test_good_metadata_is_verified(name: str) -> None:
     assert found.valid_until == LATER
 
 
+@pytest.mark.parametrize("role", ["root", "targets", "targets/releases"])
+def test_it_ends_with_the_first_of_all_files_that_it_rests_on(role: str) -> None:
+    scene = sc.scene()
+    soon = sc.NOW + timedelta(days=1)
+    scene.documents[role]["expires"] = soon.isoformat().replace("+00:00", "Z")
+    assert scene.weigh().valid_until == soon
+
+
 @pytest.mark.parametrize("kind", ["ec", "p384", "rsa", "ed25519"])
 def test_every_kind_of_key_signs_and_is_verified(kind: str) -> None:
     scene = sc.scene()

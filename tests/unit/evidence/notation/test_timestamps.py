@@ -92,6 +92,16 @@ def test_one_that_nobody_verified_proves_nothing() -> None:
     assert judged(stamped(world.parts()), trust=world.trust()).outcome is Outcome.UNTRUSTED
 
 
+def test_a_timestamp_that_tells_no_accuracy_has_one_of_a_second() -> None:
+    def inaccurate(said: dict[str, Any]) -> None:
+        said.pop("accuracy", None)
+
+    end = NOW + 365 * DAY
+    for before, expected in ((0.5, Outcome.UNTRUSTED), (1.5, Outcome.VERIFIED)):
+        moment = end - timedelta(seconds=before)
+        assert judged(stamped(world.parts(), moment, edit_info=inaccurate)).outcome is expected
+
+
 def test_nobody_is_helped_by_an_authority_that_another_attestor_trusts() -> None:
     for trusts in ({"a": trust(), "b": world.trust()}, {"a": world.trust(), "b": trust()}):
         found = world.signed(stamped(world.parts()), JWS)
