@@ -108,6 +108,15 @@ def test_the_sig_manifest_has_the_fields_that_cosign_writes() -> None:
     assert set(ours["layers"][0]["annotations"]) <= set(theirs["layers"][0]["annotations"])
 
 
+@pytest.mark.parametrize("annotations", [{}, {"by": "ci"}])
+def test_annotations_are_signed_along(annotations: dict[str, str]) -> None:
+    made = legacy_artifact(
+        IMAGE.digest, world.key(), docker_reference=NAME, annotations=annotations, existing=None
+    )
+    payload = made.blobs[parse_manifest(made.manifest).layers[0].digest]
+    assert json.loads(payload)["optional"] == (annotations or None)
+
+
 def test_a_second_signer_keeps_the_first_ones_layer() -> None:
     alice, bob = world.key(), world.key("ed25519", "bob")
     first = legacy(alice)

@@ -81,6 +81,8 @@ def test_what_is_replaced_is_retired_and_what_is_not_has_ended() -> None:
         ended_at(None, "log", problem="bad"),
     ):
         assert has_ended(judge_held([old, other], NOW)), other
+    bad = ended_at(None, "log", problem="bad")
+    assert [one.standing for one in judge_held([bad, new], NOW)] == [Standing.RETIRED, Standing.VALID]
 
 
 def test_no_warning_of_an_end_that_something_outlives() -> None:
@@ -159,9 +161,11 @@ def test_what_keys_say_of_themselves() -> None:
         Held("OpenPGP subkey", "of A", "gpg:B", group="gpg:A"),
         Held("OpenPGP key", "", "gpg:C"),
         Held("OpenPGP key", "", "gpg:D"),
+        Held("OpenPGP key", "mine", "gpg:E", problem="weak"),
     )
-    lives = KeyLives(frozenset("ABC"), {"B": NOW}, frozenset("C"), {"A": "a\x1b <a@b>"})
-    named, sub, revoked, unknown = with_lives(held, lives)
+    lives = KeyLives(frozenset("ABC"), {"B": NOW}, frozenset("C"), {"A": "a\x1b <a@b>", "E": "e"})
+    named, sub, revoked, unknown, weak = with_lives(held, lives)
+    assert (weak.name, weak.problem) == ("mine", "weak")
     assert named.name == "a  <a@b>"
     assert sub.not_after == NOW
     assert "revoked" in revoked.problem
@@ -198,6 +202,7 @@ def test_a_trust_store() -> None:
         (b"0\x82", "can't be read"),
         (private_pem(key("p256", "ci")), "private key"),
         (openpgp_world.packet(5, b"\x04" + b"a" * 20), "secret key"),
+        (b"\0\0\0\x20\1\1\0\2KBXf" + bytes(20), "keybox"),
         (public_pem(key("p256", "ci")) * 2, "2 PEM blocks"),
         (b'{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}', "nothing in it"),
     ],
@@ -243,6 +248,12 @@ def test_every_kind_of_attestor() -> None:
             notary_trust(root_key_ids=["a" * 64], gun="h.test/a"),
             "notary-v1",
             "targets/releases, targets of h.test/a",
+            ["root key"],
+        ),
+        (
+            notary_trust(root_key_ids=["a" * 64]),
+            "notary-v1",
+            "targets/releases, targets of any repository",
             ["root key"],
         ),
         (gpg_trust(PGP.public(), [PGP.fingerprint]), "gpg", f"gpg:{PGP.fingerprint}", ["OpenPGP key"]),
