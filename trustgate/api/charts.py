@@ -25,7 +25,8 @@ from trustgate.evidence.helm.clear_sign import MAX_PROVENANCE_BYTES
 from trustgate.evidence.helm.metadata import ChartMetadata
 from trustgate.flows.access import Actor
 from trustgate.flows.admit import Admission, Refused
-from trustgate.flows.charts import PROVENANCE, ChartFlow, index_document
+from trustgate.flows.chart_index import index_document
+from trustgate.flows.charts import PROVENANCE, ChartFlow
 from trustgate.ports import Clock
 
 Call = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -69,9 +70,21 @@ def charts_router(flow: ChartFlow, authenticate: Authenticate, clock: Clock, cal
         summary="A chart's package, or its provenance",
     )
     async def file(request: Request, project: str, file_name: str) -> Response:
+        return await served_file(request, project, "", file_name)
+
+    @router.head("/charts/{project}/{chart}/{file_name}", include_in_schema=False)
+    @router.get(
+        "/charts/{project}/{chart}/{file_name}",
+        operation_id="getFileOfChart",
+        summary="The same, at the address that the index gives",
+    )
+    async def file_of(request: Request, project: str, chart: str, file_name: str) -> Response:
+        return await served_file(request, project, chart, file_name)
+
+    async def served_file(request: Request, project: str, chart: str, file_name: str) -> Response:
         try:
             who = await actor(request)
-            served = await call(lambda: flow.file(project, file_name, who))
+            served = await call(lambda: flow.file(project, file_name, who, chart=chart))
         except TrustgateError as exc:
             return _refused(request, exc)
         kind = "text/plain; charset=utf-8" if file_name.endswith(PROVENANCE) else "application/gzip"
@@ -150,7 +163,7 @@ async def _parts(request: Request) -> _Parts:
                 return {key: await value.read() for key, value in files}
     except TimeoutError as exc:
         raise BodyTooSlow(f"the chart did not arrive within {WHOLE_BODY_S:g} seconds") from exc
-    except (MultiPartException, HTTPException) as exc:
+    except (MultiPartException, HTTPException, LookupError, UnicodeError) as exc:
         raise InvalidInput("the multipart form can't be read") from exc
 
 

@@ -20,7 +20,7 @@ from trustgate.api import charts as face
 from trustgate.api.app import create_site
 from trustgate.api.charts import charts_router
 from trustgate.errors import Conflict, StorageUnavailable, TooManyAttempts
-from trustgate.flows import charts as room
+from trustgate.flows import chart_index
 from trustgate.flows.access import Actor
 from trustgate.flows.charts import ChartFlow
 from trustgate.oci import media
@@ -146,7 +146,7 @@ def test_the_index(shop: Shop) -> None:
     (web,) = shop.entries().values()
     assert {entry["version"] for entry in web} == {"1.2.3", "1.10.0", "2.0.0-rc.1+build.5"}
     newest = next(entry for entry in web if "build" in entry["version"])
-    assert newest["urls"] == ["web-2.0.0-rc.1+build.5.tgz"]
+    assert newest["urls"] == ["web/web-2.0.0-rc.1+build.5.tgz"]
     assert newest["description"] == "a chart"
     assert shop.get(f"/charts/shop/{newest['urls'][0]}").status == 200
     stored = shop.inside.store.manifests.find(WEB, Tag("2.0.0-rc.1_build.5"))
@@ -223,11 +223,58 @@ def test_the_routes_stand_in_the_description_of_the_api(shop: Shop) -> None:
     assert shop.get("/charts/shop/index.yaml", method="HEAD").status == 200
 
 
+def named(name: str, version: str) -> bytes:
+    text = f"apiVersion: v2\nname: {name}\nversion: {version!r}\n"
+    return pgp.package({f"{name}/Chart.yaml": text})
+
+
 def test_names_and_versions_with_dashes(shop: Shop) -> None:
     for name, version in (("web-app-2", "1.0.0"), ("web", "1.0.0-app-2")):
-        package = pgp.package(chart=f"apiVersion: v2\nname: {name}\nversion: {version}\n")
+        package = named(name, version)
         assert shop.upload(package).status == 201
         assert shop.get(f"/charts/shop/{name}-{version}.tgz").body == package
+        assert shop.get(f"/charts/shop/{name}/{name}-{version}.tgz").body == package
+    for path in (
+        "web-app/web-app-2-1.0.0.tgz",
+        "web/web-app-2-1.0.0.tgz",
+        "none/web-1.0.0-app-2.tgz",
+        "web/x",
+    ):
+        assert shop.get(f"/charts/shop/{path}").status == 404
+
+
+FILE = "web-1.0.0-1.tgz"
+"""Of ``web`` in version 1.0.0-1, and of ``web-1.0.0`` in version 1."""
+
+
+def test_a_file_name_of_two_charts_is_of_neither(opened: Callable[..., Shop]) -> None:
+    """Else who may push one chart would be served for another, past the rules for that one."""
+    shop = opened(policies(more=REFUSE_UNSIGNED.replace('"shop/**"', '"shop/web"')))
+    ours, theirs = named("web", "1.0.0-1"), named("web-1.0.0", "1")
+    assert shop.upload(ours).status == 201
+    assert shop.get(f"/charts/shop/{FILE}").status == 403
+    assert shop.upload(theirs).status == 201
+    refused = shop.get(f"/charts/shop/{FILE}")
+    assert (refused.status, "index.yaml has the address" in refused.body.decode()) == (404, True)
+    assert shop.get(f"/charts/shop/web/{FILE}").status == 403
+    assert shop.get(f"/charts/shop/web-1.0.0/{FILE}").body == theirs
+    for name, entries in shop.entries().items():
+        assert entries[0]["urls"] == [f"{name}/{FILE}"]
+
+
+def test_a_chart_that_may_not_be_pulled_makes_a_name_ambiguous_too(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = named("web", "1.0.0-1")
+    shop.upload(ours)
+    shop.upload(named("web-1.0.0", "1"))
+    may = Actor.may
+    monkeypatch.setattr(
+        Actor, "may", lambda self, what, where: where != "shop/web-1.0.0" and may(self, what, where)
+    )
+    assert shop.get(f"/charts/shop/{FILE}").status == 404
+    assert shop.get(f"/charts/shop/web-1.0.0/{FILE}").status == 404
+    assert shop.get(f"/charts/shop/web/{FILE}").body == ours
 
 
 def test_what_is_there_is_not_replaced_unless_it_is_asked_for(shop: Shop) -> None:
@@ -323,6 +370,12 @@ def test_bodies_that_can_not_be_read(shop: Shop, monkeypatch: pytest.MonkeyPatch
     part = b'--B\r\nContent-Disposition: form-data; name="chart"; filename="f"\r\n\r\nx\r\n'
     twice = shop.wire.ask("POST", "/api/charts/shop/charts", headers=headers, body=part * 2 + b"--B--\r\n")
     assert (twice.status, "twice" in json.loads(twice.body)["error"]) == (400, True)
+    for charset in ("idna", "undefined", "no-such", "zlib_codec", "punycode"):
+        odd = {"content-type": f"multipart/form-data; boundary=B; charset={charset}"}
+        named = part.replace(b"chart", b"xn--\xff") + b"--B--\r\n"
+        assert shop.wire.ask("POST", "/api/charts/shop/charts", headers=odd, body=named).status == 400, (
+            charset
+        )
     many = shop.wire.ask("POST", "/api/charts/shop/charts", headers=headers, body=part * 9 + b"--B--\r\n")
     assert many.status == 400
     assert shop.post("/api/charts/shop/prov", chart=PROVENANCE).status == 400
@@ -379,19 +432,19 @@ def test_a_store_that_is_down_is_told_to_the_log_only(
 def test_limits_of_the_index(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         shop.upload(pgp.package(chart=f"name: {name}\nversion: 1.0.0\n"))
-    monkeypatch.setattr(room, "MAX_INDEX_CHARTS", 2)
+    monkeypatch.setattr(chart_index, "MAX_INDEX_CHARTS", 2)
     assert shop.get("/charts/shop/index.yaml").status == 405
-    monkeypatch.setattr(room, "MAX_INDEX_REPOSITORIES", 2)
+    monkeypatch.setattr(chart_index, "MAX_INDEX_REPOSITORIES", 2)
     answer = shop.get("/charts/shop/index.yaml")
     assert "oci://HOST/shop/CHART" in json.loads(answer.body)["error"]
-    monkeypatch.setattr(room, "MAX_KEPT_BYTES", room.ENTRY_BYTES * 2 - 1)
-    monkeypatch.setattr(room, "MAX_INDEX_CHARTS", 9)
-    monkeypatch.setattr(room, "MAX_INDEX_REPOSITORIES", 9)
-    shop.flow._kept.clear()
+    monkeypatch.setattr(chart_index, "MAX_KEPT_BYTES", chart_index.ENTRY_BYTES * 2 - 1)
+    monkeypatch.setattr(chart_index, "MAX_INDEX_CHARTS", 9)
+    monkeypatch.setattr(chart_index, "MAX_INDEX_REPOSITORIES", 9)
+    shop.flow._index._kept.clear()
     assert set(shop.entries()) == {"a", "b", "c"}
-    assert len(shop.flow._kept) == 1
-    monkeypatch.setattr(room, "MAX_INDEX_BYTES", 10)
-    shop.flow._kept.clear()
+    assert len(shop.flow._index._kept) == 1
+    monkeypatch.setattr(chart_index, "MAX_INDEX_BYTES", 10)
+    shop.flow._index._kept.clear()
     assert shop.get("/charts/shop/index.yaml").status == 405
 
 

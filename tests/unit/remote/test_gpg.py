@@ -131,6 +131,22 @@ def test_a_gpg_that_hangs_is_no_answer(tmp_path: Path) -> None:
 
 
 @needs_gpg
+def test_gpg_is_told_to_ask_nobody(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    listening = tmp_path / "listening-gpg"
+    listening.write_text(f'#!/bin/sh\necho "$*" >> {told}\nexec {shutil.which("gpg")} "$@"\n')
+    listening.chmod(0o755)
+    key = world.pgp_key("ed25519")
+    gpg = Gpg(tmp_path / "homes", binary=str(listening))
+    assert gpg.verify(_question(key), key.public(), at=world.NOW).status is OpenPgpStatus.GOOD
+    gpg.close()
+    (line,) = (line for line in told.read_text().splitlines() if "--verify" in line)
+    for option in ("--no-options", "--no-auto-key-retrieve", "--no-auto-key-locate", "--disable-dirmngr"):
+        assert f"{option} " in line
+    assert "--weak-digest SHA1" in line
+
+
+@needs_gpg
 def test_what_gpg_prints_for_people_is_no_status(tmp_path: Path) -> None:
     """CVE-2018-12020's class: lines on stderr that look like a good signature."""
     key = world.pgp_key("ed25519")

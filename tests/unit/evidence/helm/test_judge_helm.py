@@ -211,6 +211,20 @@ def test_keys_of_two_primaries_do_not_lend_each_other_names() -> None:
     assert judged(signed(), attestors=[trust], simulator=lie).outcome is Outcome.UNTRUSTED
 
 
+@pytest.mark.parametrize("late", ["primary", "subkey"])
+def test_neither_key_may_be_younger_than_the_signature(late: str) -> None:
+    young = world.pgp_key("ed25519", "young", made=world.NOW)
+    both = KEY.public() + young.public()
+    trust = gpg_trust(both, [KEY.fingerprint, young.fingerprint])
+    primary, subkey = (young, KEY) if late == "primary" else (KEY, young)
+    bound = replace(trust.keys[subkey.fingerprint], primary=primary.fingerprint)
+    trust = replace(trust, keys={**trust.keys, subkey.fingerprint: bound})
+    names = {"primary_key": primary.fingerprint, "signing_key": subkey.fingerprint}
+    simulator = OpenPgpSimulator({both: KEY}, change=names)
+    fact = judged(signed(), attestors=[Attestor("both", trust)], simulator=simulator)
+    assert (fact.outcome, "before its key was made" in fact.reason) == (Outcome.BROKEN, True), fact.reason
+
+
 def test_weak_keys_do_not_count() -> None:
     both = WEAK.public() + KEY.public()
     trust = Attestor("weak", gpg_trust(both, [KEY.fingerprint]))
