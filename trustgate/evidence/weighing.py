@@ -158,7 +158,7 @@ def _unverified(
             Outcome.UNTRUSTED,
             f"signed by {_names(by_key)}, outside the time that the trust store gives that key",
         )
-    hinted = [one for one, trust in holders if claim.hint and claim.hint == _hint(trust)]
+    hinted = [one for one, trust in holders if claim.hint == _hint(trust)]
     if hinted:
         return Weighed(
             Outcome.BROKEN, f"it names the key of {_names(hinted)}, and that key does not verify it"
