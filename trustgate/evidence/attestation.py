@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from trustgate.evidence.attestor import Attestor, next_turn
 from trustgate.evidence.bundle import NotUnderstood
@@ -25,6 +25,7 @@ from trustgate.evidence.cosign_claim import (
 )
 from trustgate.evidence.dsse import STATEMENT_V01, STATEMENT_V1, Envelope, Malformed, Statement, read_envelope
 from trustgate.evidence.model import Outcome, SignatureCandidate, SignatureKind, Signer, TimeEvidence
+from trustgate.evidence.predicate_query import PredicateQuery, Said
 from trustgate.evidence.printable import printable, shown
 from trustgate.evidence.sigstore.content import Content
 from trustgate.evidence.weighing import weigh
@@ -38,6 +39,10 @@ MAX_ATTESTATION_BYTES: Final = 16 * 1024 * 1024
 MAX_ATTESTATION_LAYERS: Final = 64
 MAX_PREDICATE_TYPE_CHARACTERS: Final = 512
 _STATEMENTS: Final = frozenset({STATEMENT_V01, STATEMENT_V1})
+
+
+TypedQuery: TypeAlias = tuple[tuple[str, ...], PredicateQuery]
+"""Of which predicate types it is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class AttestationFact:
     """What it carries and nobody verified, for want of a trusted root: it proves nothing."""
     valid_until: datetime | None = None
     """When time alone could turn the outcome; ``None`` for never."""
+    said: tuple[Said, ...] = ()
+    """What the predicate answers to the policies' queries: it is asked while it is read, and not kept."""
 
     @property
     def attestors(self) -> tuple[str, ...]:
@@ -77,6 +84,21 @@ class AttestationFact:
     def is_signature(self) -> bool:
         """Whether it is a signature of cosign's, which has the same shape and attests nothing."""
         return self.predicate_type == COSIGN_SIGN_PREDICATE
+
+    def answers(self, query: PredicateQuery) -> Said | None:
+        """What it said when it was asked that."""
+        asked = query.id
+        return next((one for one in self.said if one.query == asked), None)
+
+
+def ask(fact: AttestationFact, queries: Sequence[TypedQuery]) -> AttestationFact:
+    """The fact with its answers, without its predicate; nobody asks what nobody trusted said."""
+    said = tuple(
+        query.ask(fact.predicate)
+        for types, query in queries
+        if fact.outcome is Outcome.VERIFIED and fact.predicate_type in types
+    )
+    return replace(fact, predicate=None, said=said)
 
 
 def judge_attestations(

@@ -17,11 +17,12 @@ from trustgate.evidence.model import (
     Subject,
     TimeEvidence,
 )
+from trustgate.evidence.predicate_query import Said
 from trustgate.oci.digest import Digest
 from trustgate.oci.strict_json import Json
 
 SCHEMA: Final = 1
-ATTESTATION_SCHEMA: Final = "attestation/1"
+ATTESTATION_SCHEMA: Final = "attestation/2"
 
 
 def judgement_key(subject: Subject, evidence: Iterable[Digest], *, judges: str, trust: str) -> str:
@@ -131,6 +132,7 @@ def _attestation_to_json(fact: AttestationFact) -> dict[str, Json]:
         "content": str(fact.content),
         "predicate_type": fact.predicate_type,
         "statement": str(fact.statement) if fact.statement else None,
+        "said": [[one.query, one.holds, one.reason, list(one.items), one.more] for one in fact.said],
     }
 
 
@@ -140,4 +142,9 @@ def _attestation_from_json(item: dict[str, Any]) -> AttestationFact:
         content=Digest(item["content"]),
         predicate_type=str(item["predicate_type"]),
         statement=Digest(item["statement"]) if item["statement"] else None,
+        said=tuple(_said(*parts) for parts in item["said"]),
     )
+
+
+def _said(query: Any, holds: Any, reason: Any, items: Any, more: Any) -> Said:
+    return Said(str(query), holds is True, str(reason), tuple(map(str, items)), int(more))

@@ -7,13 +7,11 @@ one request reads only so many bytes of those that nobody has judged yet.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from trustgate.errors import BlobUnknown, SizeInvalid, StorageUnavailable
-from trustgate.evidence.attestation import AttestationFact, attestation_candidates, judge_attestations
-from trustgate.evidence.attestor import Attestor
+from trustgate.evidence.attestation import AttestationFact, ask, attestation_candidates, judge_attestations
 from trustgate.evidence.cosign import candidates_from_bundle_manifest
 from trustgate.evidence.facts_json import judgement_key
 from trustgate.evidence.model import Absent, Known, Outcome, Subject, Unreachable
@@ -110,14 +108,15 @@ class AttestationReader:
         about = Subject(subject, "", 0)  # its digest is all that an attestation names
         looked = evidence[:MAX_EVIDENCE_MANIFESTS]
         trust = policies.trust_revision
-        keys = {one: judgement_key(about, [one], judges=self._judges, trust=trust) for one in looked}
+        judges = f"{self._judges} {policies.query_revision}"
+        keys = {one: judgement_key(about, [one], judges=judges, trust=trust) for one in looked}
         found = dict(self._judgements.find(keys.values(), now=now))
         lasting: dict[str, tuple[AttestationFact, ...]] = {}
         waiting = 0
         for one, key in keys.items():
             if key in found:
                 continue
-            judged = self._judge(repository, subject, one, policies.attestors, now, allowance)
+            judged = self._judge(repository, subject, one, policies, now, allowance)
             if judged is None:
                 waiting += 1
                 continue
@@ -137,7 +136,7 @@ class AttestationReader:
         repository: RepositoryName,
         subject: Digest,
         evidence: Digest,
-        attestors: Sequence[Attestor],
+        policies: PolicySet,
         now: datetime,
         allowance: Allowance,
     ) -> tuple[tuple[AttestationFact, ...], bool] | None:
@@ -151,7 +150,7 @@ class AttestationReader:
         layers = attestation_blobs(manifest)
         if not allowance.take(sum(layer.size for layer in layers)):
             return None
-        return self._judge_layers(repository, subject, manifest, layers, attestors, now)
+        return self._judge_layers(repository, subject, manifest, layers, policies, now)
 
     def _judge_layers(
         self,
@@ -159,7 +158,7 @@ class AttestationReader:
         subject: Digest,
         manifest: Manifest,
         layers: Sequence[Descriptor],
-        attestors: Sequence[Attestor],
+        policies: PolicySet,
         now: datetime,
     ) -> tuple[tuple[AttestationFact, ...], bool]:
         """Facts, and whether all bytes could be read. One layer at a time: each may have megabytes."""
@@ -174,7 +173,7 @@ class AttestationReader:
                 facts.append(AttestationFact(manifest.digest, layer.digest, Outcome.BROKEN, exc.message))
                 whole = False
                 continue
-            judged = _judged(manifest, layer, raw, subject, attestors, now)
+            judged = _judged(manifest, layer, raw, subject, policies, now)
             whole = whole and all(fact.reason != DEFECT for fact in judged)
             facts += judged
         return tuple(facts), whole
@@ -185,16 +184,17 @@ def _judged(
     layer: Descriptor,
     raw: bytes,
     subject: Digest,
-    attestors: Sequence[Attestor],
+    policies: PolicySet,
     now: datetime,
 ) -> tuple[AttestationFact, ...]:
-    """What one layer attests, without what it says."""
+    """What one layer attests, with its answers to what is asked of it, and without all else that it says."""
+    attestors, queries = policies.attestors, policies.queries
     candidates_in = candidates_from_bundle_manifest if manifest.subject else attestation_candidates
 
     def judge() -> tuple[AttestationFact, ...]:
         candidates = candidates_in(manifest, {layer.digest: raw})
         facts = judge_attestations(candidates, subject=subject, attestors=attestors, now=now)
-        return tuple(replace(fact, predicate=None) for fact in facts if not fact.is_signature)
+        return tuple(ask(fact, queries) for fact in facts if not fact.is_signature)
 
     def broken(why: str) -> tuple[AttestationFact, ...]:
         return (AttestationFact(manifest.digest, layer.digest, Outcome.BROKEN, why),)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.keys import KeyTrust
+from trustgate.evidence.predicate_query import PredicateQuery, QueryRefused, read_expression, read_path
 from trustgate.evidence.scan_report import Severity
 from trustgate.evidence.sigstore.trust import KeylessTrust
 from trustgate.policy import schema
@@ -34,6 +36,7 @@ from trustgate.policy.scopes import Site, build_scope
 
 RESERVED: Final = frozenset({"root", "registry"})
 """``root/no-match`` and ``registry/blob-fence`` are rules of the house."""
+MAX_RULE_MESSAGE_CHARACTERS: Final = 200
 _KINDS: Final = ("contentTrust", "attestation", "severity", "immutability")
 
 
@@ -227,7 +230,33 @@ def _attestation(
             log=node.transparency_log,
             timestamp=node.timestamp == "always",
         ),
+        query=_query(node, site),
+        message=node.message[:MAX_RULE_MESSAGE_CHARACTERS],
     )
+
+
+def _query(node: schema.Attestation, site: Site) -> PredicateQuery | None:
+    """What is asked of the predicates; each part is told apart where it is wrong."""
+    if bool(node.each) != bool(node.deny_when):
+        site.complain(Code.DECIDES_NOTHING, '"each" and "denyWhen" stand together: a list, and what to deny')
+    if node.message and not (node.cel or node.deny_when):
+        site.at("message").complain(Code.WRONG_VALUE, '"message" stands beside "cel" or "denyWhen" only')
+    parts = {"cel": node.cel, "each": node.each, "denyWhen": node.deny_when}
+    readers: dict[str, Callable[[str], object]] = {
+        "cel": partial(read_expression, of_item=False),
+        "each": read_path,
+        "denyWhen": partial(read_expression, of_item=True),
+    }
+    for key, text in parts.items():
+        try:
+            if text:
+                readers[key](text)
+        except QueryRefused as exc:
+            site.at(key).complain(Code.EXPRESSION, f"{key} {exc}")
+            return None
+    if not any(parts.values()):
+        return None
+    return PredicateQuery(node.cel, read_path(node.each) if node.each else (), node.deny_when)
 
 
 # --- severity, immutability ----------------------------------------------------------------------

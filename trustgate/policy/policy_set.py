@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
+from trustgate.evidence.attestation import TypedQuery
 from trustgate.evidence.attestor import Attestor
 from trustgate.oci.names import RepositoryName
 from trustgate.policy.model import Need, Request
-from trustgate.policy.rules import Exemption, NoMatch, Rule, words_of
+from trustgate.policy.rules import Attestation, Exemption, NoMatch, Rule, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,20 @@ class PolicySet:
     def asks_for(self, need: Need) -> bool:
         """Whether some rule reads that kind of evidence."""
         return any(rule.check.need is need and rule.mode != "off" for rule in self.rules)
+
+    @property
+    def queries(self) -> tuple[TypedQuery, ...]:
+        """What rules ask of predicates, each once."""
+        asked = [rule.check for rule in self.rules if isinstance(rule.check, Attestation)]
+        return tuple(
+            dict.fromkeys((one.predicate_types, one.query) for one in asked if one.query is not None)
+        )
+
+    @property
+    def query_revision(self) -> str:
+        """SHA-256 over what is asked of predicates, hex: judgements of attestations hold the answers."""
+        asked = sorted(f"{query.id} {' '.join(types)}" for types, query in self.queries)
+        return hashlib.sha256("\n".join(asked).encode()).hexdigest()
 
     def gates_pulls_of(self, repository: RepositoryName) -> bool:
         """Whether any pull from ``repository``, or mount out of it, could be refused."""

@@ -32,6 +32,7 @@ class Code(StrEnum):
     KEY_UNREADABLE = "TG2011"
     DECIDES_NOTHING = "TG2012"
     NO_ROOT = "TG2013"
+    EXPRESSION = "TG2014"
 
 
 class Problems:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 
 from trustgate.evidence.attestor import Attestor
+from trustgate.evidence.predicate_query import PredicateQuery
 from trustgate.evidence.scan_report import Severity
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.globs import Glob, matches_any
@@ -138,7 +139,8 @@ class ContentTrust:
 class Attestation:
     """Attestations of one of these types, by whom ``by`` says: both have to hold for the same one.
 
-    ``at_least`` counts statements that differ. ``inherits`` and ``each`` as in ``ContentTrust``.
+    ``at_least`` counts statements that differ. ``inherits`` and ``each`` as in ``ContentTrust``. With a
+    ``query`` only those count that hold it; ``message`` is what its author says where none does.
     """
 
     predicate_types: tuple[str, ...]
@@ -147,6 +149,8 @@ class Attestation:
     inherits: bool
     each: bool
     conditions: Conditions = Conditions(max_age_key="maxAge")
+    query: PredicateQuery | None = None
+    message: str = ""
 
     kind: Literal["attestation"] = field(default="attestation", init=False)
     need: Need = field(default=Need.ATTESTATIONS, init=False)

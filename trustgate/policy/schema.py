@@ -120,6 +120,14 @@ def _predicate_type(value: object) -> str:
     return text
 
 
+def _expression(value: object) -> str:
+    """May have lines; what it means is looked at where it is built."""
+    text = _scalar(value, "an expression").text.strip()
+    if not text:
+        raise wrong("expected an expression, found nothing")
+    return text
+
+
 def _one_or_more(value: object) -> object:
     """A single text is short for a list of one."""
     return [value] if isinstance(value, Scalar) else value
@@ -130,6 +138,7 @@ Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Count: TypeAlias = Annotated[int, BeforeValidator(_count), Field(ge=1)]
 Span: TypeAlias = Annotated[timedelta, BeforeValidator(_span)]
 Moment: TypeAlias = Annotated[datetime, BeforeValidator(_moment)]
+Expression: TypeAlias = Annotated[str, BeforeValidator(_expression)]
 Texts: TypeAlias = Annotated[list[Text], Field(min_length=1, max_length=MAX_LIST)]
 PredicateTypes: TypeAlias = Annotated[
     list[Annotated[str, BeforeValidator(_predicate_type)]],
@@ -240,7 +249,10 @@ class Attestation(Strict):
     max_age: Span | None = None
     transparency_log: TransparencyLog = "ignore"
     timestamp: Timestamp = "ifCertExpired"
-    later = frozenset({"cel", "each", "denyWhen", "message"})
+    cel: Expression = ""
+    each: Text = ""
+    deny_when: Expression = ""
+    message: Text = ""
     parts = {"by": Requirement}
 
 

@@ -347,3 +347,57 @@ def test_a_bundle_that_is_junk_helps_nobody(asked: Gated) -> None:
     assert pull(asked, digest).status == 403
     attest(asked, digest)
     assert pull(asked, digest).status == 200
+
+
+# --- what they say -------------------------------------------------------------------------------
+
+ASKING = f"""\
+  - id: provenance
+    attestation:
+      predicateType: {SLSA}
+      by: {{attestor: release}}
+      cel: predicate.said.builder == 'ci'
+      message: built outside our CI
+"""
+SBOM = f"""\
+  - id: sbom
+    attestation:
+      predicateType: {SPDX}
+      by: {{attestor: release}}
+      each: predicate.said.packages
+      denyWhen: >-
+        item.name == 'log4j-core'
+        && item.versionInfo.matches('^2\\\\.(0|1[0-6])\\\\.')
+"""
+
+
+def test_the_content_opens_the_gate(asked: Gated, judged: list[Digest]) -> None:
+    asked.set_policy({"policies/prod.yaml": HEAD + ASKING})
+    digest = asked.push(WEB, "1", "web")
+    attest(asked, digest, says={"builder": "a laptop"})
+    refused = pull(asked, digest)
+    assert (refused.status, "built outside our CI" in refused.error["message"]) == (403, True)
+    attest(asked, digest, by=STRANGER, says={"builder": "ci"})
+    assert pull(asked, digest).status == 403
+    attest(asked, digest, says={"builder": "ci"})
+    assert pull(asked, digest).status == 200
+    assert len(judged) == 3, "answers are kept"
+    asked.set_policy({"policies/prod.yaml": HEAD + ASKING.replace("== 'ci'", "== 'another'")})
+    assert pull(asked, digest).status == 403, "another question is asked anew"
+    assert len(judged) == 6
+
+
+def test_items_of_an_sbom_close_it(asked: Gated) -> None:
+    asked.set_policy({"policies/prod.yaml": HEAD + SBOM})
+    digest = asked.push(WEB, "1", "web")
+    old, new = ({"name": "log4j-core", "versionInfo": version} for version in ("2.14.1", "2.17.1"))
+    attest(asked, digest, SPDX, says={"packages": [new, old]})
+    refused = pull(asked, digest)
+    assert refused.status == 403
+    page = asked.ask("ci", "GET", f"/d/{refused.headers['trustgate-decision']}", accept="application/json")
+    assert "log4j-core 2.14.1" in page.body.decode()
+    assert "log4j-core 2.17.1" not in page.body.decode()
+    attest(asked, digest, SPDX, says={"packages": []})
+    assert pull(asked, digest).status == 403
+    attest(asked, digest, SPDX, says={"packages": [new]})
+    assert pull(asked, digest).status == 200

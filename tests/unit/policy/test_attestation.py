@@ -32,7 +32,9 @@ from tests.unit.policy.scenes import (
     signed,
     subject,
 )
+from trustgate.evidence.attestation import AttestationFact
 from trustgate.evidence.model import Outcome, Role, Signer
+from trustgate.evidence.predicate_query import Said, read_query
 from trustgate.policy.document import PolicySet, load
 from trustgate.policy.model import Need, Partly, RuleOutcome, SubjectEvidence, Verdict, VerdictKind
 
@@ -324,3 +326,58 @@ def test_who_can_attest_nothing_is_refused_at_load() -> None:
     files["trust/attestors.yaml"] += b"  old: {type: notary-v1, rootKey: keys/ci.pub}\n"
     (found,) = problems_of(files)
     assert 'TG2012 attestor "old" can attest nothing: attestations are signed by cosign-key or key' in found
+
+
+# --- what they say -------------------------------------------------------------------------------
+
+CEL = "predicate.builder == 'ci'"
+WITH_CEL = f', cel: "{CEL}"'
+QUERY = read_query(cel_text=CEL, each="", deny_when="")
+HOLDS, FAILS = Said(QUERY.id, True), Said(QUERY.id, False, "it is false", ("a 1", "b 2"), 7)
+
+
+def told(name: str, *answers: Said, what: str = "made by make") -> AttestationFact:
+    return replace(said(name, what=what), said=answers)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected", "code"),
+    [
+        ([told("ci", HOLDS)], ALLOW, "attested"),
+        ([told("ci", FAILS)], DENY, "attestation-content"),
+        ([told("ci")], DENY, "attestation-content"),
+        ([told("ci", Said("another", True))], DENY, "attestation-content"),
+        ([told("ci", FAILS), told("ci", HOLDS, what="anew")], ALLOW, "attested"),
+        ([told("alice", HOLDS)], DENY, "signer-missing"),
+        ([told("alice", HOLDS), told("ci", FAILS)], DENY, "attestation-content"),
+        ([replace(told("ci", HOLDS), outcome=Outcome.BROKEN)], DENY, "attestation-broken"),
+        ([], DENY, "no-attestation"),
+    ],
+)
+def test_what_they_say_counts(facts: list[AttestationFact], expected: VerdictKind, code: str) -> None:
+    verdict = judge(asking(rest=WITH_CEL), subject(attestations=saying(*facts)))
+    assert (verdict.kind, only(verdict).reason_code) == (expected, code)
+
+
+def test_what_is_denied_is_named() -> None:
+    rest = f"{WITH_CEL}, message: built outside our CI"
+    result = only(judge(asking(rest=rest), subject(attestations=saying(told("ci", FAILS)))))
+    assert result.message == "built outside our CI: it is false"
+    assert [(one.subject, one.package) for one in result.violations] == [(SLSA, "a 1"), (SLSA, "b 2")]
+    assert result.more_violations == 7
+    plain = only(judge(asking(rest=WITH_CEL), subject(attestations=saying(told("ci", FAILS)))))
+    assert plain.message == f"{SLSA}: it is false"
+
+
+def test_enough_of_them_have_to_say_it() -> None:
+    policies = asking(rest=f"{WITH_CEL}, atLeast: 2")
+    one, two = told("ci", HOLDS), told("ci", HOLDS, what="anew")
+    for facts, kind in (([one, two], ALLOW), ([one, told("ci", FAILS, what="anew")], DENY)):
+        assert judge(policies, subject(attestations=saying(*facts))).kind is kind
+
+
+def test_a_policy_set_knows_what_it_asks() -> None:
+    plain, asked = asking(), asking(rest=WITH_CEL)
+    assert (plain.queries, asked.queries) == ((), (((SLSA,), QUERY),))
+    assert len({plain.query_revision, asked.query_revision, asking(rest=", cel: 'true'").query_revision}) == 3
+    assert asking(rest=WITH_CEL, types=SPDX).query_revision != asked.query_revision

@@ -30,6 +30,7 @@ from tests.unit.policy.scenes import (
     subject,
 )
 from trustgate.evidence.model import Known, Outcome, Role, SignatureFact, Signer
+from trustgate.evidence.predicate_query import Said, read_query
 from trustgate.evidence.scan_report import ScanStatus, Severity
 from trustgate.policy.model import Evidence, Partly, SubjectEvidence, VerdictKind, facts_of
 
@@ -62,6 +63,9 @@ SETS += [
     for require in REQUIREMENTS
     for rest in ("", ", children: each", ", atLeast: 2")
 ]
+QUERY = read_query(cel_text="true", each="", deny_when="")
+SETS += [policy_set(policy(attested("{attestor: ci}", rest=", cel: 'true'")), attestors=NAMES)]
+SAID = [replace(said("ci", what=str(holds)), said=(Said(QUERY.id, holds),)) for holds in (True, False)]
 STRANGE = (
     said("ci", kind=SPDX, what="packages"),
     replace(said("ci"), signers=STRANGER.signers),
@@ -72,7 +76,7 @@ facts = st.sampled_from([fact("ci"), fact("alice"), fact("bob"), *FOREIGN])
 signatures = st.lists(facts, max_size=4).map(lambda found: Known(tuple(found))) | st.sampled_from(
     [UNSIGNED, LOST]
 )
-statements = st.sampled_from([*map(said, NAMES), said("ci", what="once more"), *STRANGE])
+statements = st.sampled_from([*map(said, NAMES), *SAID, said("ci", what="once more"), *STRANGE])
 attestations = st.lists(statements, max_size=5).map(lambda found: Known(tuple(found))) | st.sampled_from(
     [UNATTESTED, LOST, Partly((), "the rest waits"), Partly((said("ci"),), "the rest waits")]
 )

@@ -19,6 +19,7 @@ from trustgate.policy.model import (
     Request,
     RuleOutcome,
     SubjectEvidence,
+    Violation,
 )
 
 _RANK: Final = {RuleOutcome.PASS: 0, RuleOutcome.UNKNOWN: 1, RuleOutcome.FAIL: 2}
@@ -35,6 +36,9 @@ class Found:
     known: bool = True
     waits: bool = False
     """Not known yet, for there is so much of it: see ``Partly``."""
+    violations: tuple[Violation, ...] = ()
+    """What it fails on, where that is not who is missing."""
+    more_violations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
