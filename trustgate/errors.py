@@ -238,6 +238,12 @@ class KeyUnreadable(TrustgateError):
     code = "key-unreadable"
 
 
+class SigningKeyUnavailable(TrustgateError):
+    """A key in a PKCS#11 token can't be asked, or what the token answers is no signature."""
+
+    code = "signing-key-unavailable"
+
+
 class OpenPgpUnavailable(TrustgateError):
     """GnuPG is not installed, or does not answer: nothing can be said about a chart's signature."""
 

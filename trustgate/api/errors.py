@@ -48,6 +48,7 @@ TABLE: Mapping[type[errors.TrustgateError], tuple[int, str]] = {
     errors.PolicyInvalid: (400, "UNSUPPORTED"),
     errors.PolicySourceUnavailable: (503, "UNAVAILABLE"),
     errors.KeyUnreadable: (400, "UNSUPPORTED"),
+    errors.SigningKeyUnavailable: (503, "UNAVAILABLE"),
     errors.OpenPgpUnavailable: (503, "UNAVAILABLE"),
     errors.ScanFailed: (500, "UNKNOWN"),
     errors.UpstreamFailed: (502, "UNAVAILABLE"),

@@ -22,6 +22,7 @@ _UNDECIDED: Final = (
     errors.StorageFull,
     errors.ScanFailed,
     errors.OpenPgpUnavailable,
+    errors.SigningKeyUnavailable,
     errors.Unauthorized,
     errors.TooManyAttempts,
     errors.PolicySourceUnavailable,

@@ -21,7 +21,7 @@ from nacl.secret import SecretBox
 from nacl.utils import random
 
 from trustgate.errors import KeyUnreadable
-from trustgate.evidence.keys import MAX_KEY_FILE_BYTES, supported
+from trustgate.evidence.keys import MAX_KEY_FILE_BYTES, pem_of, supported
 from trustgate.evidence.signature_bytes import PrivateKey
 from trustgate.oci.strict_json import JsonRefused, loads
 
@@ -83,9 +83,7 @@ def write_private_key(key: PrivateKey, password: bytes) -> bytes:
 
 def public_pem(key: PrivateKey) -> bytes:
     """The public half, as PKIX PEM."""
-    return key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    return pem_of(key.public_key())
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,11 @@ def supported(key: object) -> PublicKey:
     )
 
 
+def pem_of(key: PublicKey) -> bytes:
+    """PKIX PEM."""
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 def key_id(key: PublicKey) -> str:
     """SHA-256 of the key's SubjectPublicKeyInfo, hex."""
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -9,8 +9,7 @@ from trustgate.evidence.attestation import judge_attestation
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.cosign import judge
 from trustgate.evidence.cosign_claim import COSIGN_SIGN_PREDICATE
-from trustgate.evidence.cosign_key import public_pem
-from trustgate.evidence.keys import key_trust
+from trustgate.evidence.keys import key_trust, pem_of
 from trustgate.evidence.model import Outcome, SignatureCandidate, SignatureKind
 from trustgate.evidence.signing import SignatureArtifact
 from trustgate.evidence.sigstore.pattern import exact, whole
@@ -57,7 +56,7 @@ def _last_candidate(artifact: SignatureArtifact) -> SignatureCandidate:
 def _attestor(by: Signatory, root: TrustedRoot) -> Attestor:
     logs, timestamps = min(1, len(by.services.logs)), min(1, len(by.services.timestamps))
     if by.token is None:
-        trust = key_trust(public_pem(by.key), root=root, min_logs=logs, min_timestamps=timestamps)
+        trust = key_trust(pem_of(by.key.public_key()), root=root, min_logs=logs, min_timestamps=timestamps)
         return Attestor("the signer", trust)
     keyless = KeylessTrust(root, exact(by.token.issuer), _WHOEVER, min_logs=logs, min_timestamps=timestamps)
     return Attestor("the signer", keyless)

@@ -12,7 +12,8 @@ from trustgate.errors import InvalidInput, ManifestInvalid, NotFound
 from trustgate.evidence.attesting import Predicate, attestation
 from trustgate.evidence.cosign_claim import COSIGN_SIGN_PREDICATE
 from trustgate.evidence.model import Subject
-from trustgate.evidence.notation.signing import Countersign, NotationSigner, ToSign, sign_envelope
+from trustgate.evidence.notation.algorithms import PrivateKey as NotationKey
+from trustgate.evidence.notation.signing import Countersign, NotationSigner, ToSign, unsigned_envelope
 from trustgate.evidence.notation.signing import signature_artifact as notation_artifact
 from trustgate.evidence.shape import fallback_tag
 from trustgate.evidence.signature_bytes import PrivateKey
@@ -29,11 +30,13 @@ from trustgate.evidence.signing import (
 from trustgate.evidence.sigstore_signing.material import Material
 from trustgate.flows.self_check import check_made
 from trustgate.flows.signatory import Signatory, sign_content, sign_statement
+from trustgate.flows.signed_bytes import notation_signature
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import Tag
 from trustgate.ports import ImageSource
+from trustgate.ports.signing import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def sign_image_legacy(
 def sign_image_notation(
     source: ImageSource,
     target: Tag | Digest,
-    signer: NotationSigner,
+    signer: NotationSigner[NotationKey | SigningKey],
     *,
     media_type: str,
     metadata: Mapping[str, str],
@@ -95,10 +98,10 @@ def sign_image_notation(
     """Sign as notation does: an envelope in JWS or COSE that refers to the image."""
     found = _resolve(source, target)
     subject = Subject(found.digest, found.media_type, len(found.raw))
-    envelope = sign_envelope(
-        ToSign(subject, now, expiry, metadata), signer, media_type, countersign=countersign
-    )
-    artifact = notation_artifact(subject, signer, media_type, envelope, now)
+    unsigned = unsigned_envelope(ToSign(subject, now, expiry, metadata), signer.chain, media_type)
+    signature = notation_signature(signer.key, unsigned.to_be_signed)
+    envelope = unsigned.signed(signature, countersign(signature) if countersign else None)
+    artifact = notation_artifact(subject, signer.chain, media_type, envelope, now)
     return _store_referrer(source, found.digest, artifact)
 
 

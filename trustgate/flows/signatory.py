@@ -10,13 +10,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustgate.errors import InvalidInput
 from trustgate.evidence.keys import PublicKey
-from trustgate.evidence.signature_bytes import PrivateKey, sign
+from trustgate.evidence.signature_bytes import PrivateKey
 from trustgate.evidence.signing import as_json, dsse_document, to_be_signed
 from trustgate.evidence.sigstore.trusted_root import TrustedRoot
 from trustgate.evidence.sigstore_signing.identity_token import IdentityToken
 from trustgate.evidence.sigstore_signing.material import CertificateChain, Material
 from trustgate.evidence.sigstore_signing.rekor import Loggable
-from trustgate.ports.signing import SigningServices
+from trustgate.flows.signed_bytes import cosign_signature
+from trustgate.ports.signing import SigningKey, SigningServices
 
 Shape = Literal["bundle", "layer"]
 
@@ -33,7 +34,7 @@ class SelfCheck:
 class Signatory:
     """A key, and the services that vouch for what it signs."""
 
-    key: PrivateKey = field(repr=False)
+    key: PrivateKey | SigningKey = field(repr=False)
     services: SigningServices = field(default_factory=SigningServices)
     token: IdentityToken | None = None
     check: SelfCheck | None = None
@@ -70,7 +71,7 @@ def sign_statement(by: Signatory, payload: bytes, shape: Shape) -> Signature:
     _check_room(by.services, shape)
     certificate = _certificate(by)
     signed = to_be_signed(payload)
-    signature = sign(by.key, signed)
+    signature = cosign_signature(by.key, signed)
     envelope = as_json(dsse_document(payload, signature))
     about = Loggable(signature, signed, _signer(by, certificate), envelope)
     stamped = envelope if shape == "layer" else signature  # what cosign stamps in each
@@ -81,7 +82,7 @@ def sign_content(by: Signatory, content: bytes, shape: Shape) -> Signature:
     """Sign bytes as they are."""
     _check_room(by.services, shape)
     certificate = _certificate(by)
-    signature = sign(by.key, content)
+    signature = cosign_signature(by.key, content)
     about = Loggable(signature, content, _signer(by, certificate))
     return Signature(signature, _material(by.services, certificate, about, signature))
 

@@ -1,4 +1,5 @@
-"""The services behind a keyless signature: who certifies a key, who writes it down, who tells the time."""
+"""Keys that live elsewhere, and the services behind a keyless signature: who certifies a key, who writes it
+down, who tells the time."""
 
 from __future__ import annotations
 
@@ -7,9 +8,31 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from trustgate.evidence.keys import PublicKey
+from trustgate.evidence.signing_algorithm import SigningAlgorithm
 from trustgate.evidence.sigstore_signing.identity_token import IdentityToken
 from trustgate.evidence.sigstore_signing.material import CertificateChain, LogEntry
 from trustgate.evidence.sigstore_signing.rekor import Loggable
+
+
+class SigningKey(Protocol):
+    """A private key that stays where it is: in a PKCS#11 token, or with a cloud's key service.
+
+    It is already opened: whoever may use it has shown that. Which algorithms it offers beyond those that its
+    kind of key allows is undefined.
+    """
+
+    def public_key(self) -> PublicKey:
+        """The public half, as the token says; nothing is asked again."""
+        ...
+
+    def sign(self, content: bytes, algorithm: SigningAlgorithm) -> bytes:
+        """A signature over ``content``, which may be hashed on this side. ECDSA comes as ASN.1 DER.
+
+        Nobody has verified it: its caller does, before it goes anywhere. Raises ``SigningKeyUnavailable``,
+        and ``KeyUnreadable`` for a key that may not sign.
+        """
+        ...
 
 
 class CertificateAuthority(Protocol):

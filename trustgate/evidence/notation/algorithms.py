@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from trustgate.evidence.notation.refusal import Broken
+from trustgate.evidence.signing_algorithm import SigningAlgorithm
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -22,22 +23,23 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """One of the six: its JWS name, its COSE number, its hash."""
+    """One of the six: its JWS name, its COSE number, its hash, and how a token or a key service calls it."""
 
     name: str
     cose: int
     hash: hashes.HashAlgorithm
+    elsewhere: SigningAlgorithm
 
 
 _BY_RSA_BITS: Final = {
-    2048: Algorithm("PS256", -37, hashes.SHA256()),
-    3072: Algorithm("PS384", -38, hashes.SHA384()),
-    4096: Algorithm("PS512", -39, hashes.SHA512()),
+    2048: Algorithm("PS256", -37, hashes.SHA256(), SigningAlgorithm.RSA_PSS_SHA256),
+    3072: Algorithm("PS384", -38, hashes.SHA384(), SigningAlgorithm.RSA_PSS_SHA384),
+    4096: Algorithm("PS512", -39, hashes.SHA512(), SigningAlgorithm.RSA_PSS_SHA512),
 }
 _BY_CURVE: Final = {
-    "secp256r1": Algorithm("ES256", -7, hashes.SHA256()),
-    "secp384r1": Algorithm("ES384", -35, hashes.SHA384()),
-    "secp521r1": Algorithm("ES512", -36, hashes.SHA512()),
+    "secp256r1": Algorithm("ES256", -7, hashes.SHA256(), SigningAlgorithm.ECDSA_SHA256),
+    "secp384r1": Algorithm("ES384", -35, hashes.SHA384(), SigningAlgorithm.ECDSA_SHA384),
+    "secp521r1": Algorithm("ES512", -36, hashes.SHA512(), SigningAlgorithm.ECDSA_SHA512),
 }
 COSE_NAMES: Final = {one.cose: one.name for one in (*_BY_RSA_BITS.values(), *_BY_CURVE.values())}
 _KINDS: Final = "RSA with 2048, 3072 or 4096 bits, or EC on P-256, P-384 or P-521"
@@ -75,9 +77,24 @@ def sign(key: PrivateKey, content: bytes) -> bytes:
     algorithm = algorithm_of(key)
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(content, _pss(algorithm), algorithm.hash)
-    r, s = decode_dss_signature(key.sign(content, ec.ECDSA(algorithm.hash)))
+    return side_by_side(key.public_key(), key.sign(content, ec.ECDSA(algorithm.hash)))
+
+
+def signing_algorithm(key: PublicKey) -> SigningAlgorithm:
+    """What a key that lives elsewhere is asked for. Raises ``Broken`` for a key of another kind."""
+    return algorithm_of(key).elsewhere
+
+
+def side_by_side(key: PublicKey, signature: bytes) -> bytes:
+    """An ECDSA signature in DER as envelopes carry it; an RSA signature as it is. Raises ``Broken``."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return signature
     width = _field_bytes(key)
-    return r.to_bytes(width, "big") + s.to_bytes(width, "big")
+    try:
+        r, s = decode_dss_signature(signature)
+        return r.to_bytes(width, "big") + s.to_bytes(width, "big")
+    except (ValueError, OverflowError) as exc:
+        raise Broken("the signature is not one on the key's curve") from exc
 
 
 def _pss(algorithm: Algorithm) -> padding.PSS:

@@ -1,4 +1,4 @@
-"""Make signatures as notation does: bytes in, bytes out; storing them is a flow's work."""
+"""Make signatures as notation does: bytes in, bytes out; asking a key and storing them is a flow's work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 import cbor2
 from cryptography import x509
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from trustgate import __version__
 from trustgate.errors import InvalidInput, KeyUnreadable
 from trustgate.evidence.keys import MAX_KEY_FILE_BYTES
+from trustgate.evidence.keys import PublicKey as AnyPublicKey
 from trustgate.evidence.model import Subject
 from trustgate.evidence.notation.algorithms import PrivateKey, algorithm_of, sign
 from trustgate.evidence.notation.attributes import (
@@ -47,15 +48,25 @@ Countersign = Callable[[bytes], bytes]
 """Asks a timestamp authority: signature in, TimeStampToken (DER) out."""
 
 
+class HasPublicKey(Protocol):
+    """A private key, wherever it lives."""
+
+    def public_key(self) -> AnyPublicKey: ...
+
+
+K = TypeVar("K", bound=HasPublicKey)
+K_co = TypeVar("K_co", bound=HasPublicKey, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class NotationSigner:
+class NotationSigner(Generic[K_co]):
     """A private key and the chain of its certificate, which keeps every rule: verifiers will check them."""
 
-    key: PrivateKey = field(repr=False)
+    key: K_co = field(repr=False)
     chain: Chain
 
 
-def read_signer(key_pem: bytes, chain_pem: bytes) -> NotationSigner:
+def read_signer(key_pem: bytes, chain_pem: bytes) -> NotationSigner[PrivateKey]:
     """Read an unencrypted private key (PKCS#8, PKCS#1 or SEC 1) and its chain, leaf to root.
 
     Raises ``KeyUnreadable``.
@@ -71,14 +82,14 @@ def read_signer(key_pem: bytes, chain_pem: bytes) -> NotationSigner:
         ) from exc
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise KeyUnreadable("the key is neither RSA nor EC; Notary Project signatures know no others")
-    return signer_of(key, list(_certificates(chain_pem)))
+    return signer_of(key, read_chain(chain_pem))
 
 
-def signer_of(key: PrivateKey, certificates: Sequence[x509.Certificate]) -> NotationSigner:
+def signer_of(key: K, certificates: Sequence[x509.Certificate]) -> NotationSigner[K]:
     """Raises ``KeyUnreadable`` when verifiers would refuse the chain, or it is not the key's."""
     try:
         chain = code_signing_chain([load_certificate(one.public_bytes(Encoding.DER)) for one in certificates])
-        algorithm_of(key)
+        algorithm_of(key.public_key())
     except Broken as exc:
         raise KeyUnreadable(
             f"the certificate chain can't be used: {exc}",
@@ -92,7 +103,8 @@ def signer_of(key: PrivateKey, certificates: Sequence[x509.Certificate]) -> Nota
     return NotationSigner(key, chain)
 
 
-def _certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
+def read_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
+    """The certificates of a file, as they stand there. Raises ``KeyUnreadable``."""
     try:
         return tuple(certificates_in(pem))
     except Broken as exc:
@@ -110,20 +122,54 @@ class ToSign:
     """The signer's own annotations of the payload; ``io.cncf.notary`` is reserved."""
 
 
-def sign_envelope(
-    what: ToSign, signer: NotationSigner, media_type: str, *, countersign: Countersign | None = None
-) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """An envelope that lacks its signature."""
+
+    media_type: str
+    protected: bytes
+    """As it stands in the envelope: base64url in a JWS, CBOR in COSE."""
+    payload: bytes
+    """The same."""
+    chain: Chain
+
+    @property
+    def to_be_signed(self) -> bytes:
+        """The bytes under the signature."""
+        if self.media_type == JWS:
+            return self.protected + b"." + self.payload
+        return signed_bytes(self.protected, self.payload)
+
+    def signed(self, signature: bytes, timestamp: bytes | None = None) -> bytes:
+        """The envelope with ``signature`` (as ``algorithms.sign`` makes it) and a TimeStampToken over it."""
+        return (_jws if self.media_type == JWS else _cose)(self, signature, timestamp)
+
+
+def unsigned_envelope(what: ToSign, chain: Chain, media_type: str) -> Unsigned:
     """An envelope of ``media_type`` under the scheme ``notary.x509``. Raises ``InvalidInput``."""
-    _check(what, signer)
+    _check(what, chain)
     if media_type == JWS:
-        return _jws(what, signer, countersign)
+        return Unsigned(JWS, _base64url(_json(_jws_labels(what, chain))), _base64url(_payload(what)), chain)
     if media_type == COSE:
-        return _cose(what, signer, countersign)
+        return Unsigned(COSE, cbor2.dumps(_cose_labels(what, chain)), _payload(what), chain)
     raise InvalidInput(f"{media_type[:80]!a} is no envelope format", hint=f"{JWS} or {COSE}")
 
 
+def sign_envelope(
+    what: ToSign,
+    signer: NotationSigner[PrivateKey],
+    media_type: str,
+    *,
+    countersign: Countersign | None = None,
+) -> bytes:
+    """The envelope, signed with a key that is here. Raises ``InvalidInput``."""
+    unsigned = unsigned_envelope(what, signer.chain, media_type)
+    signature = sign(signer.key, unsigned.to_be_signed)
+    return unsigned.signed(signature, countersign(signature) if countersign else None)
+
+
 def signature_artifact(
-    subject: Subject, signer: NotationSigner, media_type: str, envelope: bytes, created: datetime
+    subject: Subject, chain: Chain, media_type: str, envelope: bytes, created: datetime
 ) -> SignatureArtifact:
     """The referrer that carries an envelope (shape: notation 1.3)."""
     layer = Descriptor(media_type, Digest.of(envelope), len(envelope))
@@ -140,7 +186,7 @@ def signature_artifact(
         "layers": [layer.as_json()],
         "subject": about.as_json(),
         "annotations": {
-            THUMBPRINTS: json.dumps(signer.chain.thumbprints),
+            THUMBPRINTS: json.dumps(chain.thumbprints),
             "org.opencontainers.image.created": _rfc3339(created),
         },
     }
@@ -148,8 +194,8 @@ def signature_artifact(
     return SignatureArtifact(_json(manifest), blobs)
 
 
-def _check(what: ToSign, signer: NotationSigner) -> None:
-    outside = signer.chain.why_not_valid(_whole(what.signed_at), _whole(what.signed_at))
+def _check(what: ToSign, chain: Chain) -> None:
+    outside = chain.why_not_valid(_whole(what.signed_at), _whole(what.signed_at))
     if outside:
         raise InvalidInput(outside, hint="renew the certificate, or look at the clock")
     if what.expiry is not None and _whole(what.expiry) <= _whole(what.signed_at):
@@ -174,9 +220,9 @@ def _critical(what: ToSign) -> list[str]:
     return [SIGNING_SCHEME, *([EXPIRY] if what.expiry else [])]
 
 
-def _jws(what: ToSign, signer: NotationSigner, countersign: Countersign | None) -> bytes:
+def _jws_labels(what: ToSign, chain: Chain) -> dict[str, object]:
     protected: dict[str, object] = {
-        "alg": algorithm_of(signer.key).name,
+        "alg": algorithm_of(signing_key(chain)).name,
         "cty": PAYLOAD_TYPE,
         "crit": _critical(what),
         SIGNING_SCHEME: Scheme.X509.value,
@@ -184,22 +230,29 @@ def _jws(what: ToSign, signer: NotationSigner, countersign: Countersign | None) 
     }
     if what.expiry:
         protected[EXPIRY] = _rfc3339(what.expiry)
-    header, payload = _base64url(_json(protected)), _base64url(_payload(what))
-    signature = sign(signer.key, f"{header}.{payload}".encode("ascii"))
+    return protected
+
+
+def _jws(envelope: Unsigned, signature: bytes, timestamp: bytes | None) -> bytes:
     unsigned: dict[str, object] = {
-        "x5c": [base64.b64encode(der).decode() for der in _chain(signer)],
+        "x5c": [base64.b64encode(der).decode() for der in _ders(envelope.chain)],
         SIGNING_AGENT: AGENT,
     }
-    if countersign:
-        unsigned[TIMESTAMP] = base64.b64encode(countersign(signature)).decode()
+    if timestamp is not None:
+        unsigned[TIMESTAMP] = base64.b64encode(timestamp).decode()
     return _json(
-        {"payload": payload, "protected": header, "header": unsigned, "signature": _base64url(signature)}
+        {
+            "payload": envelope.payload.decode("ascii"),
+            "protected": envelope.protected.decode("ascii"),
+            "header": unsigned,
+            "signature": _base64url(signature).decode("ascii"),
+        }
     )
 
 
-def _cose(what: ToSign, signer: NotationSigner, countersign: Countersign | None) -> bytes:
+def _cose_labels(what: ToSign, chain: Chain) -> dict[int | str, object]:
     labels: dict[int | str, object] = {
-        1: algorithm_of(signer.key).cose,
+        1: algorithm_of(signing_key(chain)).cose,
         2: _critical(what),
         3: PAYLOAD_TYPE,
         SIGNING_SCHEME: Scheme.X509.value,
@@ -207,16 +260,19 @@ def _cose(what: ToSign, signer: NotationSigner, countersign: Countersign | None)
     }
     if what.expiry:
         labels[EXPIRY] = _epoch(what.expiry)
-    protected, payload = cbor2.dumps(labels), _payload(what)
-    signature = sign(signer.key, signed_bytes(protected, payload))
-    unsigned: dict[int | str, object] = {X5CHAIN: _chain(signer), SIGNING_AGENT: AGENT}
-    if countersign:
-        unsigned[TIMESTAMP] = countersign(signature)
-    return cbor2.dumps(cbor2.CBORTag(SIGN1_TAG, [protected, unsigned, payload, signature]))
+    return labels
 
 
-def _chain(signer: NotationSigner) -> list[bytes]:
-    return [one.public_bytes(Encoding.DER) for one in signer.chain.certificates]
+def _cose(envelope: Unsigned, signature: bytes, timestamp: bytes | None) -> bytes:
+    unsigned: dict[int | str, object] = {X5CHAIN: _ders(envelope.chain), SIGNING_AGENT: AGENT}
+    if timestamp is not None:
+        unsigned[TIMESTAMP] = timestamp
+    parts = [envelope.protected, unsigned, envelope.payload, signature]
+    return cbor2.dumps(cbor2.CBORTag(SIGN1_TAG, parts))
+
+
+def _ders(chain: Chain) -> list[bytes]:
+    return [one.public_bytes(Encoding.DER) for one in chain.certificates]
 
 
 def _epoch(moment: datetime) -> cbor2.CBORTag:
@@ -231,8 +287,8 @@ def _rfc3339(moment: datetime) -> str:
     return _whole(moment).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+def _base64url(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
 
 
 def _json(document: object) -> bytes:

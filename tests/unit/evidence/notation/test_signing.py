@@ -49,7 +49,7 @@ def signer(kind: str = "p256") -> NotationSigner:
 def test_all_twelve(kind: str, media_type: str) -> None:
     what = ToSign(world.SUBJECT, SIGNED_AT, NOW + DAY, {"build": "7"})
     envelope = sign_envelope(what, signer(kind), media_type)
-    artifact = signature_artifact(world.SUBJECT, signer(kind), media_type, envelope, SIGNED_AT)
+    artifact = signature_artifact(world.SUBJECT, signer(kind).chain, media_type, envelope, SIGNED_AT)
     found = candidate_of(parse_manifest(artifact.manifest), artifact.blobs)
     assert found is not None
     fact = world.judge(found)
@@ -144,7 +144,7 @@ def test_it_is_stored_where_clients_look(kind: str, tmp_path: Path) -> None:
 
 def test_the_manifest_is_notation_s() -> None:
     envelope = sign_envelope(ToSign(world.SUBJECT, SIGNED_AT), signer(), JWS)
-    raw = signature_artifact(world.SUBJECT, signer(), JWS, envelope, SIGNED_AT).manifest
+    raw = signature_artifact(world.SUBJECT, signer().chain, JWS, envelope, SIGNED_AT).manifest
     document = json.loads(raw)
     assert document["artifactType"] == world.NOTARY
     assert document["config"]["mediaType"] == "application/vnd.oci.empty.v1+json"
