@@ -28,7 +28,13 @@ REFUSED: Final[Mapping[str, str]] = {
 }
 _FILE = click.Path(path_type=Path)
 _OPTIONS = (
-    click.option("--key", "keys", multiple=True, type=_FILE, help="Public key (PEM); one of several."),
+    click.option(
+        "--key",
+        "keys",
+        multiple=True,
+        metavar="FILE|pkcs11:…",
+        help="Public key (PEM), or one in a token; one of several.",
+    ),
     click.option("--ed25519ph", is_flag=True, help="Ed25519 keys sign prehashed, as cosign sign does."),
     click.option("--certificate-identity", default="", help="Who must have signed, exactly."),
     click.option("--certificate-identity-regexp", default="", help="The same, as a pattern of the whole."),
@@ -82,7 +88,7 @@ class CosignCommand(click.Command):
 class CosignOptions:
     """What the user gave."""
 
-    keys: tuple[Path, ...]
+    keys: tuple[str, ...]
     ed25519ph: bool
     certificate_identity: str
     certificate_identity_regexp: str
@@ -182,17 +188,35 @@ def _by_keys(options: CosignOptions) -> list[Attestor]:
     root = _root(options.trusted_root) if needs_root else None
     return [
         Attestor(
-            path.name,
+            _name_of(given),
             key_trust(
-                read_file(path),
+                _public_pem(given),
                 prehashed=options.ed25519ph,
                 root=root,
                 min_logs=1 if asked else 0,
                 min_timestamps=1 if options.use_signed_timestamps else 0,
             ),
         )
-        for path in options.keys
+        for given in options.keys
     ]
+
+
+def _public_pem(given: str) -> bytes:
+    from trustgate.evidence.keys import pem_of
+    from trustgate.evidence.pkcs11.uri import is_pkcs11_uri
+
+    if not is_pkcs11_uri(given):
+        return read_file(Path(given))
+    from trustgate.cli.token_key import read_token_key
+
+    return pem_of(read_token_key(given))
+
+
+def _name_of(given: str) -> str:
+    """What the attestor is called: never a URI's query."""
+    from trustgate.evidence.pkcs11.uri import is_pkcs11_uri, read_pkcs11_uri
+
+    return str(read_pkcs11_uri(given)) if is_pkcs11_uri(given) else Path(given).name
 
 
 def _by_certificate(options: CosignOptions) -> Attestor:

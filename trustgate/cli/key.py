@@ -21,11 +21,12 @@ INSTEAD_OF_ASKING = "set COSIGN_PASSWORD (empty for a key without a password)"
 
 @click.group(epilog=EXIT_CODES)
 def key() -> None:
-    """Make a signing key, or bring one along.
+    """Make a signing key, bring one along, or see its public half.
 
     \b
       trustgate key generate --output cosign
       trustgate key import release.pem --output release
+      trustgate key public release.key > release.pub
     """
 
 
@@ -82,6 +83,37 @@ def import_key(file: Path, prefix: str) -> None:
         old = ask_secret("Password of the old key", instead=f"set {OLD_KEY_VARIABLE}", may_be_empty=True)
     made = read_private_key(pem, old.encode())
     _write_pair(prefix, made, _new_password(prefix))
+
+
+@key.command(epilog=EXIT_CODES)
+@click.argument("given", metavar="FILE|pkcs11:…")
+def public(given: str) -> None:
+    """Print the public half of a key, as the PEM that a policy names.
+
+    \b
+      trustgate key public release.key > release.pub
+      trustgate key public 'pkcs11:token=release;object=web?module-path=/usr/lib/softhsm/libsofthsm2.so'
+
+    The password of an encrypted key is taken from COSIGN_PASSWORD, or asked for. From a token the public key
+    is read as everybody may read it; with pin-value or pin-source in the URI, after logging in.
+    """
+    from trustgate.cli.signing_options import key_password, read_file
+    from trustgate.cli.token_key import read_token_key
+    from trustgate.errors import KeyUnreadable
+    from trustgate.evidence.cosign_key import public_pem, read_private_key
+    from trustgate.evidence.keys import pem_of, supported
+    from trustgate.evidence.pkcs11.uri import is_pkcs11_uri
+
+    if not is_pkcs11_uri(given):
+        pem = read_file(Path(given))
+        click.echo(public_pem(read_private_key(pem, key_password(pem))), nl=False)
+        return
+    found = read_token_key(given)
+    click.echo(pem_of(found), nl=False)
+    try:
+        supported(found)
+    except KeyUnreadable as exc:
+        note(f"note: {exc.message}; with a certificate it may sign for notation")
 
 
 def _new_password(prefix: str) -> bytes:

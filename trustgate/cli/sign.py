@@ -80,11 +80,16 @@ def sign(
       trustgate sign --yes registry.example/shop/web@sha256:…        in GitHub Actions or GitLab
       trustgate sign --signing-config own.json --identity-token token.jwt localhost:5080/shop/web:1
       trustgate sign --notation --key web.key --cert chain.pem localhost:5080/shop/web:1
+      trustgate sign --key 'pkcs11:token=release;object=web' localhost:5080/shop/web:1
       trustgate sign --helm --key charts@example.com web-1.0.0.tgz
       trustgate sign --notary-v1 --key alice.key --role targets/alice --root-key ID localhost:5080/shop/web:1
 
     The password of an encrypted key is taken from COSIGN_PASSWORD, or asked for. Without a key and without
     services of one's own it is signed with sigstore.dev.
+
+    A key in a PKCS#11 token is named by its URI (RFC 7512), as cosign takes it. Its module is module-path in
+    the URI, or COSIGN_PKCS11_MODULE_PATH; its PIN is pin-value or pin-source there, or COSIGN_PKCS11_PIN, or
+    asked for.
 
     With --notation it is signed so that notation verify accepts it. With --helm WEB.tgz.prov is written
     beside the chart WEB.tgz, so that helm verify accepts it. With --notary-v1 the tag is signed as docker
@@ -97,6 +102,7 @@ def sign(
         raise click.UsageError(f"give {' or '.join(modes)}, not both")
     mode = modes[0] if modes else ""
     _check_options(mode)
+    _check_key(key, mode)
     if mode == "--helm":
         from trustgate.cli.sign_chart import sign_chart
 
@@ -155,6 +161,13 @@ def _check_options(mode: str) -> None:
         if param.name in foreign and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
             homes = [other or "cosign's signatures" for other in _OF_MODE if param.name in _OF_MODE[other]]
             raise click.UsageError(f"{param.opts[-1]} is for {' and '.join(homes)}")
+
+
+def _check_key(key: str, mode: str) -> None:
+    from trustgate.evidence.pkcs11.uri import is_pkcs11_uri
+
+    if is_pkcs11_uri(key) and mode in {"--helm", "--notary-v1"}:
+        raise click.UsageError(f"a key in a PKCS#11 token signs images, and nothing with {mode}")
 
 
 def tell_signed(

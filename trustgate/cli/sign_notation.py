@@ -15,8 +15,10 @@ from trustgate.cli.options import Pair
 
 if TYPE_CHECKING:
     from trustgate.cli.images import Place
-    from trustgate.evidence.notation.signing import Countersign
+    from trustgate.evidence.notation.algorithms import PrivateKey
+    from trustgate.evidence.notation.signing import Countersign, NotationSigner
     from trustgate.flows.sign import Signed
+    from trustgate.ports.signing import SigningKey
 
 MAX_EXPIRY: Final = timedelta(days=100 * 365)
 _DURATION: Final = re.compile(r"(?=.)(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,8})m)?", re.ASCII)
@@ -73,12 +75,11 @@ def sign_notation(place: Place, key: str, options: NotationOptions) -> Signed:
     """Raises ``ConfigInvalid``, ``InvalidInput``, ``KeyUnreadable``, and what places and services raise."""
     from trustgate.cli.signing_options import read_file
     from trustgate.evidence.notation.envelope import COSE, JWS
-    from trustgate.evidence.notation.signing import read_signer
     from trustgate.flows.sign import sign_image_notation
 
     if not key or options.cert is None:
-        raise click.UsageError("--notation takes --key FILE and --cert FILE, the key's certificate chain")
-    signer = read_signer(read_file(Path(key)), read_file(options.cert))
+        raise click.UsageError("--notation takes --key and --cert FILE, the key's certificate chain")
+    signer = _signer(key, read_file(options.cert))
     now = datetime.now(UTC)
     return sign_image_notation(
         place.source,
@@ -90,6 +91,18 @@ def sign_notation(place: Place, key: str, options: NotationOptions) -> Signed:
         expiry=now + options.expiry if options.expiry else None,
         countersign=_countersign(options),
     )
+
+
+def _signer(key: str, chain_pem: bytes) -> NotationSigner[PrivateKey | SigningKey]:
+    from trustgate.cli.signing_options import read_file
+    from trustgate.cli.token_key import open_token_key
+    from trustgate.evidence.notation.signing import read_chain, read_signer, signer_of
+    from trustgate.evidence.pkcs11.uri import is_pkcs11_uri
+
+    if not is_pkcs11_uri(key):
+        return read_signer(read_file(Path(key)), chain_pem)
+    chain = read_chain(chain_pem)  # before a PIN is asked for
+    return signer_of(open_token_key(key), chain)
 
 
 def _countersign(options: NotationOptions) -> Countersign | None:

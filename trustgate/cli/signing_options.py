@@ -15,15 +15,22 @@ import click
 from trustgate.cli.output import note
 
 if TYPE_CHECKING:
+    from trustgate.evidence.signature_bytes import PrivateKey
     from trustgate.evidence.sigstore_signing.signing_config import SigningConfig
     from trustgate.flows.signatory import SelfCheck, Signatory
+    from trustgate.ports.signing import SigningKey
 
 MAX_FILE_BYTES = 1024 * 1024
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = click.Path(path_type=Path)
 _OPTIONS = (
-    click.option("--key", default="", metavar="FILE", help="Private key; without one it is signed keyless."),
+    click.option(
+        "--key",
+        default="",
+        metavar="FILE|pkcs11:…",
+        help="Private key, or one in a token; without one it is signed keyless.",
+    ),
     click.option(
         "--identity-token",
         metavar="TOKEN|FILE",
@@ -66,7 +73,6 @@ def signing_options(command: F) -> F:
 
 def open_signatory(options: SigningOptions) -> Signatory:
     """Raises ``ConfigInvalid``, ``InvalidInput``, ``KeyUnreadable`` and ``UpstreamFailed``."""
-    from trustgate.evidence.cosign_key import read_private_key
     from trustgate.evidence.sigstore_signing.identity_token import read_identity_token
     from trustgate.flows.signatory import Signatory, bearer
     from trustgate.remote.identity_tokens import find_identity_token
@@ -81,15 +87,28 @@ def open_signatory(options: SigningOptions) -> Signatory:
     now = datetime.now(UTC)
     check = _self_check(options, now)
     if options.key:
-        pem = read_file(Path(options.key))
-        key = read_private_key(pem, key_password(pem))
-        return Signatory(key, open_services(_config(options, now), http), check=check)
+        services = open_services(_config(options, now), http)
+        return Signatory(_key(options.key), services, check=check)
     token = read_identity_token(find_identity_token(options.identity_token, os.environ), now)
     public = not (options.signing_config or options.urls)
     config = _public_good(now) if public else _config(options, now)
     if public:
         _agree(token.subject, options.yes)
     return bearer(token, open_services(config, http), check)
+
+
+def _key(given: str) -> PrivateKey | SigningKey:
+    from trustgate.cli.token_key import open_token_key
+    from trustgate.evidence.cosign_key import read_private_key
+    from trustgate.evidence.pkcs11.uri import is_pkcs11_uri
+    from trustgate.evidence.signing_algorithm import cosign_algorithm
+
+    if is_pkcs11_uri(given):
+        key = open_token_key(given)
+        cosign_algorithm(key.public_key())  # before anybody is asked for anything
+        return key
+    pem = read_file(Path(given))
+    return read_private_key(pem, key_password(pem))
 
 
 def _self_check(options: SigningOptions, now: datetime) -> SelfCheck | None:
@@ -159,7 +178,13 @@ def read_up_to(path: Path, max_bytes: int, hint: str) -> bytes:
 
 def _read(path: Path, most: int, hint: str) -> bytes:
     from trustgate.errors import ConfigInvalid
+    from trustgate.evidence.pkcs11.uri import is_pkcs11_uri
 
+    if is_pkcs11_uri(str(path)):  # which may hold a PIN: not a word of it
+        raise ConfigInvalid(
+            "a PKCS#11 URI stands where a file is wanted",
+            hint="keys in tokens sign and verify images: sign, attest, verify, key public",
+        )
     try:
         with path.open("rb") as file:
             return file.read(most)
