@@ -42,7 +42,9 @@ VERSION_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "gpg": ("--version",),
     "notary": ("--version",),
     "notary-server": ("--version",),
+    "pkcs11-tool": ("--module", "/nowhere", "--show-info"),  # it does not say its own version
     "psql": ("--version",),
+    "softhsm2-util": ("--version",),
 }
 
 PINNED: dict[str, tuple[str, str]] = {

@@ -36,6 +36,8 @@ DEBIAN: dict[str, str] = {
     "notary": "notary",
     "notary-server": "notary",
     "pg_ctlcluster": "postgresql",
+    "pkcs11-tool": "opensc",
+    "softhsm2-util": "softhsm2",
 }
 """A program, and the package that brings it."""
 

@@ -18,6 +18,7 @@ import yaml
 from tests import images as content
 from tests.clients.catalog import require
 from tests.interop.daemons import DockerDaemon
+from tests.interop.softhsm import MODULES, make_softhsm
 from tests.interop.world import ROOT, Server, add_image, run, start_server
 from tests.shared_files import shared
 from tests.simulators.sigstore.server import SigstoreServer
@@ -80,9 +81,11 @@ class Reader:
         path.write_text(f"#!/bin/sh\n{line}\n")
         path.chmod(0o755)
 
-    def read(self, page: Path) -> None:
-        """Write its files and type its commands, in its order."""
-        for kind, body in _BLOCK.findall(page.read_text("utf-8")):
+    def read(self, page: Path, until: str = "") -> None:
+        """Write its files and type its commands, in its order; ``until`` a heading that is not for here."""
+        text = page.read_text("utf-8")
+        assert until in text, "a heading was renamed: name it anew here"
+        for kind, body in _BLOCK.findall(text.partition(until)[0] if until else text):
             if kind == "yaml":
                 self._write(body)
             else:
@@ -219,6 +222,10 @@ class Signatory(Reader):
     def type(self, line: str) -> None:
         if line.startswith(("docker login ", "docker build ", "apk add ", 'echo "$')):
             return  # no docker here: an image is there, and a login
+        if line.startswith("export "):
+            name, _, value = line.removeprefix("export ").partition("=")
+            self.extra[name] = value
+            return
         if line.startswith("docker push "):
             line = line.replace("docker push", "trustgate push oci-layout:./image:1")
         super().type(line)
@@ -237,6 +244,7 @@ trustRoots: {public-good: {type: file, path: public-good.json}}
 attestors: {nobody: {type: cosign-key, key: nobody.pub}}
 """
 NOBODY = "0" * 40
+IN_A_TOKEN = "## A key in a token"
 CLIENTS = (
     ("oras", "", "*"),
     ("notation", "--insecure-registry", "sign|verify"),
@@ -256,9 +264,21 @@ def signatory(tmp_path: Path) -> Iterator[Signatory]:
         made.server.stop()
 
 
-@pytest.mark.parametrize("name", ["with-a-key", "notation", "helm", "attestations"])
+@pytest.mark.parametrize("name", ["notation", "helm", "attestations"])
 def test_how_to(signatory: Signatory, name: str) -> None:
     signatory.read(HOW_TO / f"{name}.md")
+
+
+def test_how_to_with_a_key(signatory: Signatory) -> None:
+    signatory.read(HOW_TO / "with-a-key.md", until=IN_A_TOKEN)
+
+
+def test_how_to_with_a_key_in_a_token(signatory: Signatory, tmp_path: Path) -> None:
+    """The same page to its end, with a place of its own for SoftHSM's tokens."""
+    hsm = make_softhsm(tmp_path / "hsm", token=False)
+    signatory.instead[MODULES[0]] = hsm.module
+    signatory.extra.update(hsm.environment)
+    signatory.read(HOW_TO / "with-a-key.md")
 
 
 ISSUERS = {

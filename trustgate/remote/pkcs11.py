@@ -33,7 +33,7 @@ _MECHANISMS: Final = {
     SigningAlgorithm.RSA_PSS_SHA384: "RSA_PKCS_PSS",
     SigningAlgorithm.RSA_PSS_SHA512: "RSA_PKCS_PSS",
 }
-_INSTALL: Final = "pip install 'trustgate[pkcs11]'"
+_INSTALL: Final = "pip install python-pkcs11, or trustgate with its extra: trustgate[pkcs11]"
 
 
 class TokenKey:

@@ -38,14 +38,15 @@ SECRET = "s3cr3t-9137"
             ),
         ),
         (
-            # pkcs11-tool --list-objects
-            "pkcs11:model=SoftHSM%20v2;manufacturer=SoftHSM%20project;serial=35;token=t;id=%01;type=private",
+            # p11tool --list-all-privkeys (GnuTLS 3.7.9)
+            "pkcs11:model=SoftHSM%20v2;manufacturer=SoftHSM%20project;serial=35;token=t;id=%EE;object=d;type=private",
             Pkcs11Uri(
                 model="SoftHSM v2",
                 manufacturer="SoftHSM project",
                 serial="35",
                 token="t",
-                id=b"\1",
+                id=b"\xee",
+                object="d",
                 type="private",
             ),
         ),
