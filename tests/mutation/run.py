@@ -62,6 +62,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "trustgate/flows/notary_evidence.py",
         "trustgate/store/freshness.py",
     ),
+    "pkcs11": ("trustgate/remote/pkcs11*.py", "trustgate/evidence/pkcs11*.py"),
     "policy": ("trustgate/policy/*.py", "trustgate/policy/checks/*.py"),
 }
 _PATH, _TOKEN = "trustgate/evidence/certificate_path.py: ", "trustgate/evidence/timestamp_token.py: "

@@ -18,8 +18,8 @@ from trustgate.evidence.sigstore_signing.rekor import Loggable
 class SigningKey(Protocol):
     """A private key that stays where it is: in a PKCS#11 token, or with a cloud's key service.
 
-    It is already opened: whoever may use it has shown that. Which algorithms it offers beyond those that its
-    kind of key allows is undefined.
+    It is already opened: whoever may use it has shown that. ``str`` of it is its name, fit for messages. What
+    comes of an algorithm that is not for its kind of key is undefined.
     """
 
     def public_key(self) -> PublicKey:
@@ -29,8 +29,7 @@ class SigningKey(Protocol):
     def sign(self, content: bytes, algorithm: SigningAlgorithm) -> bytes:
         """A signature over ``content``, which may be hashed on this side. ECDSA comes as ASN.1 DER.
 
-        Nobody has verified it: its caller does, before it goes anywhere. Raises ``SigningKeyUnavailable``,
-        and ``KeyUnreadable`` for a key that may not sign.
+        Nobody has verified it: its caller does, before it goes anywhere. Raises ``SigningKeyUnavailable``.
         """
         ...
 

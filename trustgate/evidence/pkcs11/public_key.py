@@ -92,10 +92,10 @@ def _bound(*attributes: bytes) -> None:
 
 
 def _bare(point: bytes, length: int) -> bytes:
-    """The point itself, ``length`` bytes. Raises ``ValueError``."""
+    """The point itself, which has ``length`` bytes, or is refused by who reads it. Raises ``ValueError``."""
     if len(point) == length:
         return point
     head = bytes([0x04, length]) if length < 0x80 else bytes([0x04, 0x81, length])
-    if point[: len(head)] != head or len(point) != len(head) + length:
+    if point[: len(head)] != head:
         raise ValueError(length)
     return point[len(head) :]

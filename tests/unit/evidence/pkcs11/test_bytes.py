@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed448
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +91,13 @@ def test_what_is_no_other_key() -> None:
     ):
         with pytest.raises(KeyUnreadable, match=reason):
             reader(*given_)  # type: ignore[operator]  # one table for readers of one and of two attributes
+
+
+def test_a_certificate_of_a_key_that_signs_nothing_here() -> None:
+    private = ed448.Ed448PrivateKey.generate()
+    issued = notation_world.issue(notation_world.root(), private=private)
+    with pytest.raises(KeyUnreadable, match="is for a Ed448PublicKey"):
+        certified_public_key(issued.certificate.public_bytes(Encoding.DER))
 
 
 def test_a_certificate_has_a_key() -> None:
