@@ -59,6 +59,7 @@ class SimulatedObject:
 def raw_signature(key: Any, data: bytes, mechanism: Mechanism, param: Any) -> bytes:
     """As PKCS #11 3.1 has it for the mechanism."""
     signature: bytes
+    assert param is None or mechanism is Mechanism.RSA_PKCS_PSS
     match mechanism:
         case Mechanism.EDDSA:
             assert isinstance(key, ed25519.Ed25519PrivateKey)

@@ -79,11 +79,9 @@ def public_half(session: Session, private: PrivateKey, name: str) -> PublicKey:
 
 
 def _belonging(session: Session, kind: Any, label: str | None, identifier: bytes | None) -> list[Any]:
-    """By the id, which PKCS #11 says is one for both halves; by the label where that does not tell."""
-    found = _find(session, kind, None, identifier) if identifier else []
-    if len(found) == 1 or not label:
-        return found
-    return _find(session, kind, label, identifier or None) or found
+    """By id, which PKCS #11 says is one for both halves, and label; by one where there is only one."""
+    by_both = _find(session, kind, label, identifier or None) if label else []
+    return by_both or (_find(session, kind, None, identifier) if identifier else [])
 
 
 def asks_every_time(private: PrivateKey) -> bool:

@@ -15,9 +15,11 @@ from tests.signing_world import NOW, image, key, trusted
 from tests.simulators.places import place, put
 from tests.simulators.signing_keys import SimulatedKey
 from trustgate.errors import KeyUnreadable, SigningKeyUnavailable
+from trustgate.evidence import signature_bytes
 from trustgate.evidence.attesting import Predicate
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.model import Outcome
+from trustgate.evidence.notation import algorithms
 from trustgate.evidence.notation.signing import signer_of
 from trustgate.evidence.signing_algorithm import SigningAlgorithm
 from trustgate.flows.sign import (
@@ -29,6 +31,7 @@ from trustgate.flows.sign import (
     sign_image_notation,
 )
 from trustgate.flows.signatory import Signatory
+from trustgate.flows.signed_bytes import cosign_signature, notation_signature
 from trustgate.flows.verify import verify_attestations, verify_image
 from trustgate.oci.names import Tag
 from trustgate.ports import ImageSource
@@ -162,6 +165,21 @@ def test_notation_knows_no_ed25519_and_no_foreign_certificate(source: ImageSourc
     for private, reason in ((key("ed25519"), "Ed25519"), (key("p256", "mallory"), "not that of the key")):
         with pytest.raises(KeyUnreadable, match=reason):
             sign_notation(source, SimulatedKey(private), issued)
+
+
+def test_ed25519_is_not_asked_for_notation() -> None:
+    held = SimulatedKey(key("ed25519"))
+    with pytest.raises(KeyUnreadable, match="neither RSA nor EC"):
+        notation_signature(held, b"x")
+    assert held.asked == []
+
+
+@pytest.mark.parametrize("kind", ["p256", "rsa2048", "ed25519"])
+def test_a_key_that_is_here_signs_as_well(kind: str) -> None:
+    public = key(kind).public_key()
+    assert signature_bytes.verifies(public, cosign_signature(key(kind), b"x"), b"x")
+    if kind != "ed25519":
+        assert algorithms.verifies(public, notation_signature(key(kind), b"x"), b"x")
 
 
 def test_high_and_low_s_are_both_signatures(source: ImageSource) -> None:

@@ -116,6 +116,7 @@ def test_what_is_read(text: str, expected: Pkcs11Uri) -> None:
         (f"{KEY}?pin-source=file://host/pin", "not an absolute file"),
         (f"{KEY}?pin-source=https://host/pin", "not an absolute file"),
         (f"{KEY}?pin-source=file://[", "not an absolute file"),
+        (f"{KEY}?pin-source=file:/pin%23x", "not an absolute file"),
         (f"{KEY}?pin-source=http:/run/pin", "not an absolute file"),
         (f"{KEY}?pin-source=file:/run/%2500", "not an absolute file"),
         (f"{KEY}?pin-source=file:pin", "not an absolute file"),
