@@ -62,7 +62,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "trustgate/flows/notary_evidence.py",
         "trustgate/store/freshness.py",
     ),
-    "pkcs11": ("trustgate/remote/pkcs11*.py", "trustgate/evidence/pkcs11*.py"),
+    "pkcs11": (
+        "trustgate/evidence/pkcs11/*.py",
+        "trustgate/flows/signed_bytes.py",
+        "trustgate/remote/pkcs11*.py",
+        "trustgate/cli/token_key.py",
+    ),
     "policy": ("trustgate/policy/*.py", "trustgate/policy/checks/*.py"),
 }
 _PATH, _TOKEN = "trustgate/evidence/certificate_path.py: ", "trustgate/evidence/timestamp_token.py: "
