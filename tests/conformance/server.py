@@ -106,6 +106,7 @@ def assemble(
         uploads=store.uploads,
         blob_store=store.blob_store,
         gate=gate,
+        arrivals=parts.arrivals,
         clock=clock,
         jobs_for=lambda *_: (),
         max_blob_bytes=max_blob_bytes,
@@ -148,6 +149,7 @@ def assemble(
     trust = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=frozenset({SERVICE}))
     notary = NotaryServer(
         flow=trust,
+        gate=gate,
         authenticate=authenticate,
         anonymous=(lambda: actors(None)) if actors is not None else identity.anonymous,
         pool=pool,

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.clients.catalog import require
 from tests.interop.daemons import DockerDaemon
-from tests.interop.world import ROOT, Server, run, start_server
+from tests.interop.world import ROOT, Server, check_golden, run, start_server
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.model import Outcome, Subject
 from trustgate.evidence.notary.judge import MetadataSet, judge_notary
@@ -399,6 +399,65 @@ def test_docker_signs_pushes_pulls_and_revokes(
     docker("ci", "trust", "signer", "add", "alice", name, "--key", tmp_path / "alice.pub")
     docker("ci", "trust", "sign", f"{name}:1")
     assert f"Tagging {name}@sha256:" in docker("prod", "pull", f"{name}:1", trusting=True)
+
+
+SIGNERS = """\
+apiVersion: trustgate.dev/v1
+kind: TrustStore
+attestors:
+  known: {{type: notary-v1, rootKeyIds: [{pin}]}}
+---
+apiVersion: trustgate.dev/v1
+kind: Policy
+metadata: {{name: closed}}
+mode: enforce
+scope: {{actions: [push], repositories: ["shop/closed-*"]}}
+rules:
+  - id: signers
+    signers: {{{rule}: [known]}}
+"""
+
+
+def test_who_must_not_publish_is_told_so_by_docker_and_notary(
+    trust: TrustWorld, daemon: DockerDaemon, tmp_path: Path
+) -> None:
+    def rule(word: str, pin: str = "0" * 64) -> None:
+        (trust.folder / "policy" / "trust").mkdir(exist_ok=True)
+        (trust.folder / "policy" / "policies").mkdir(exist_ok=True)
+        store, _, policy = SIGNERS.format(pin=pin, rule=word).partition("---\n")
+        (trust.folder / "policy" / "trust" / "known.yaml").write_text(store)
+        (trust.folder / "policy" / "policies" / "closed.yaml").write_text(policy)
+        trust.run("admin", "trustgate", "policy", "reload")
+
+    gun = f"{trust.host}/shop/closed-{tmp_path.name}".lower()
+    (trust.folder / "file").write_text("hello\n")
+    rule("only")
+    refused = trust.notary("ci", "closed", "init", "-p", gun, check=False)
+    assert "only known may sign here" in refused
+    assert "/d/" in refused
+    assert trust.get(f"/v2/{gun}/_trust/tuf/root.json")[0] == 404
+    rule("deny")
+    trust.notary("ci", "closed", "publish", gun)
+    pin = _root_key_id(trust, gun)
+    rule("deny", pin)
+    add = ("add", "-p", gun, "v1", "file")
+    refused = trust.notary("ci", "closed", *add, check=False)
+    assert "signed by known, who must not sign here" in refused
+    assert "v1" not in trust.notary("prod", "closed-reader", "list", gun)
+    rule("only", pin)
+    trust.notary("ci", "closed", "publish", gun)
+    assert "v1" in trust.notary("prod", "closed-reader", "list", gun)
+    # docker prints what notary's library makes of it
+    image, name = tmp_path / "root.tar", f"{gun}-docker:1"
+    with tarfile.open(image, "w") as archive:
+        archive.add(trust.folder / "file", "file")
+    trust.run("ci", daemon.client, "import", image, name, DOCKER_HOST=daemon.host)
+    switch = {"DOCKER_HOST": daemon.host, "DOCKER_CONTENT_TRUST": "1"}
+    signed = trust.run("ci", daemon.client, "push", name, check=False, **switch)
+    assert signed.returncode != 0
+    told = signed.stderr.replace(tmp_path.name.lower(), "NAME")
+    check_golden("docker-signed-push-refused", told, trust.host)
+    assert trust.get(f"/v2/{gun}-docker/_trust/tuf/root.json")[0] == 404
 
 
 @pytest.mark.parametrize("client", _dockers())

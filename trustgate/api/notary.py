@@ -41,7 +41,15 @@ from trustgate.errors import (
 )
 from trustgate.evidence.notary.fields import is_role
 from trustgate.flows.access import Actor
-from trustgate.flows.notary import GunInvalid, TrustDataUnknown, TrustFlow, TrustUpdateRefused
+from trustgate.flows.admit import Gate, Refused
+from trustgate.flows.notary import (
+    GunInvalid,
+    Publishing,
+    TrustDataUnknown,
+    TrustFlow,
+    TrustUpdateRefused,
+)
+from trustgate.flows.notary_arrivals import whose
 from trustgate.oci.names import RepositoryName
 from trustgate.ports import Permission, ServerRole, TrustChange
 
@@ -82,7 +90,9 @@ _CODES: Final[Mapping[type[TrustgateError], tuple[int, str]]] = {
     MultipartInvalid: (400, "MALFORMED_UPLOAD"),
     ManifestTooLarge: (413, "MALFORMED_UPLOAD"),
     InvalidInput: (400, "INVALID_PARAMETERS"),
+    Refused: (400, "DENIED"),
 }
+"""Of a 403 notary's library says "unable to reach trust server", and shows nothing of what it was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +147,7 @@ class NotaryServer:
         self,
         *,
         flow: TrustFlow,
+        gate: Gate,
         authenticate: Authenticate,
         anonymous: Callable[[], Actor],
         pool: Executor,
@@ -145,6 +156,7 @@ class NotaryServer:
         observe: Callable[[str, str, int], None],
     ) -> None:
         self._flow = flow
+        self._gate = gate
         self._authenticate = authenticate
         self._anonymous = anonymous
         self._pool = pool
@@ -220,7 +232,11 @@ class NotaryServer:
     async def _publish(self, exchange: Exchange, route: TrustRoute) -> None:
         body = await exchange.whole_body(MAX_UPLOAD_BYTES)
         kind = exchange.header("content-type")
-        await self._call(lambda: self._flow.publish(route.gun, read_files(kind, body)))
+
+        def admit(what: Publishing) -> None:
+            self._gate.publish(what.repository, what.digest, exchange.actor, whose(what))
+
+        await self._call(lambda: self._flow.publish(route.gun, read_files(kind, body), admit=admit))
         await exchange.reply(200, _NO_STORE)
 
     async def _feed(self, exchange: Exchange, route: TrustRoute) -> None:
@@ -245,6 +261,8 @@ class NotaryServer:
         message = error.message
         if isinstance(error, TrustUpdateRefused):
             message, detail = error.refusal.message, error.refusal.detail
+        if isinstance(error, Refused):  # in the one shape of which notary's library shows the text
+            detail = {"Name": "ErrValidation", "Error": {"Msg": error.message}}
         headers = []
         if has_body(scope):  # it may not have been read
             headers.append(("connection", "close"))

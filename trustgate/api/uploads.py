@@ -12,7 +12,8 @@ from typing import TypeVar
 from trustgate.api.exchange import Exchange
 from trustgate.api.paths import Route
 from trustgate.errors import BlobTooLarge, BlobUploadInvalid, DigestInvalid, NameUnknown, SizeInvalid
-from trustgate.flows.push import PushFlow, UploadSession
+from trustgate.flows.push import PushFlow
+from trustgate.flows.upload_session import UploadSession
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName
 from trustgate.ports import Upload, UploadId

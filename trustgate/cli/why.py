@@ -74,6 +74,8 @@ def _show_rule(rule: dict[str, Any], width: int) -> None:
     place = ", ".join(word for word in (mode, rule["where"]) if word)
     where = f"  [{place}]" if place else ""
     click.echo(f"  {mark(sign)}  {rule['rule']:<{width}} {printable(rule['message'])}{where}")
+    if rule["kind"] == "signers":
+        return  # the message names them
     if rule["kind"] in _OF_SIGNERS:
         if rule["violations"]:
             asked = ", ".join(item["subject"] for item in rule["violations"])

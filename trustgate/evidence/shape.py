@@ -14,6 +14,7 @@ from trustgate.evidence.archive import opens_as_layer
 from trustgate.evidence.attestation import MAX_ATTESTATION_BYTES, MAX_ATTESTATION_LAYERS
 from trustgate.evidence.bundle import read_json
 from trustgate.evidence.dsse import IN_TOTO_PAYLOAD, Malformed, a_text, an_object, read_envelope
+from trustgate.evidence.helm.chart_manifest import PROVENANCE_TYPE
 from trustgate.evidence.model import MAX_BUNDLE_BYTES, MAX_SIMPLE_SIGNING_BYTES, Role
 from trustgate.evidence.notation.manifest import claims_to_be_signature, envelope_blobs
 from trustgate.evidence.notation.manifest import is_signature as is_notation
@@ -33,6 +34,20 @@ MAX_ATTACHED_BYTES = 2 * MAX_ATTESTATION_BYTES
 _FALLBACK = re.compile(r"sha(256|512)-[0-9a-f]{64}(\.(sig|att|sbom))?")
 _ATTACHED_TAG = re.compile(r"sha256-([0-9a-f]{64})\.(?:sig|att)")
 _CONFIG_KEYS = frozenset({"architecture", "os", "config", "rootfs", "history", "created", "author"})
+
+
+def looks_like_evidence(manifest: Manifest) -> bool:
+    """Whether clients would look for a signature or attestation in it, whatever its bytes turn out to be."""
+    types = {manifest.artifact_type, *(layer.media_type for layer in manifest.layers)}
+    return manifest.kind == "image" and (
+        claims_to_be_signature(manifest)
+        or not types.isdisjoint({media.COSIGN_SIMPLE_SIGNING, PROVENANCE_TYPE})
+        or any(one.startswith(media.SIGSTORE_BUNDLE_PREFIX) or _is_dsse(one) for one in types)
+    )
+
+
+def _is_dsse(media_type: str) -> bool:
+    return media_type == media.DSSE_ENVELOPE or media_type.endswith("+dsse")
 
 
 def legacy_signature_tag(digest: Digest) -> Tag | None:

@@ -15,6 +15,7 @@ from threading import Lock
 from trustgate.errors import StorageFull, StorageUnavailable, TrustgateError
 from trustgate.evidence.model import Role
 from trustgate.flows.access import Actor, permissions_on
+from trustgate.flows.arrivals import Judge
 from trustgate.flows.decision_ids import new_decision_id
 from trustgate.flows.evidence_rows import rows
 from trustgate.flows.gather import Gatherer
@@ -161,14 +162,23 @@ class Gate:
         *,
         tag: Tag | None,
         role: Role | None = None,
+        arriving: Judge | None = None,
     ) -> Admission:
         """May ``actor`` push ``digest``, point ``tag`` at it, or delete it (``Action`` says which)?
 
-        ``role`` is given for content that is not stored yet; otherwise it is looked up. Never answered
-        from the cache: where a tag points may change between two pushes.
+        ``role`` and ``arriving`` are given for content that is not stored yet; otherwise the role is looked
+        up. Never answered from the cache: where a tag points may change between two pushes.
         """
         request = Request(action, repository, digest, actor.caller, tag)
-        return self._answer(self._ask(request, role or self._role(repository, digest), self._policies()))
+        role = role or self._role(repository, digest)
+        return self._answer(self._ask(request, role, self._policies(), arriving))
+
+    def publish(self, repository: RepositoryName, digest: Digest, actor: Actor, arriving: Judge) -> None:
+        """May ``actor`` publish this trust data? It is no manifest: only ``signers`` rules are asked."""
+        request = Request(Action.PUSH, repository, digest, actor.caller)
+        policies = self._policies().about_signers()
+        if policies.needs(request):
+            self._answer(self._ask(request, Role.SIGNATURE, policies, arriving))
 
     def keep_signatures(
         self,
@@ -261,11 +271,15 @@ class Gate:
             self.cache.put(key, vector, policies, judged)
         return judged
 
-    def _ask(self, request: Request, role: Role, policies: PolicySet) -> Judged:
+    def _ask(
+        self, request: Request, role: Role, policies: PolicySet, arriving: Judge | None = None
+    ) -> Judged:
         began = self._clock.monotonic()
         now = self._clock.now()
         needs = policies.needs(request)
-        evidence = self._gatherer.evidence(request, role, needs=needs, policies=policies, now=now)
+        evidence = self._gatherer.evidence(
+            request, role, needs=needs, policies=policies, now=now, arriving=arriving
+        )
         verdict = evaluate(policies, request, evidence, now)
         took_s = self._clock.monotonic() - began
         self._observe(verdict, took_s, False)

@@ -6,8 +6,9 @@ one request reads only so many bytes of those that nobody has judged yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from trustgate.errors import BlobUnknown, SizeInvalid, StorageUnavailable
@@ -35,7 +36,7 @@ from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.model import Attestations, Need
 from trustgate.policy.policy_set import PolicySet
-from trustgate.ports import AttachedEvidence, Blobs, BlobStore, Judgements, Manifests
+from trustgate.ports import AttachedEvidence, Blobs, BlobStore, Judgements, Manifests, StoredManifest
 
 NONE: Final = Absent("no attestation is attached to it")
 
@@ -79,6 +80,21 @@ class AttestationReader:
         except StorageUnavailable as exc:
             return Unreachable(exc.message)
 
+    def held_in(
+        self,
+        repository: RepositoryName,
+        subject: Digest,
+        stored: StoredManifest,
+        policies: PolicySet,
+        now: datetime,
+    ) -> Attestations:
+        """What one manifest says, stored or about to be: any fits into one request."""
+        given = {stored.digest: stored}
+        try:
+            return self._look(repository, subject, tuple(given), policies, now, Allowance(), given)
+        except StorageUnavailable as exc:
+            return Unreachable(exc.message)
+
     def arrived(
         self,
         repository: RepositoryName,
@@ -104,6 +120,7 @@ class AttestationReader:
         policies: PolicySet,
         now: datetime,
         allowance: Allowance,
+        given: Mapping[Digest, StoredManifest] = MappingProxyType({}),
     ) -> Attestations:
         about = Subject(subject, "", 0)  # its digest is all that an attestation names
         looked = evidence[:MAX_EVIDENCE_MANIFESTS]
@@ -116,7 +133,8 @@ class AttestationReader:
         for one, key in keys.items():
             if key in found:
                 continue
-            judged = self._judge(repository, subject, one, policies, now, allowance)
+            stored = given.get(one) or self._manifests.find(repository, one)
+            judged = self._judge(repository, subject, stored, policies, now, allowance)
             if judged is None:
                 waiting += 1
                 continue
@@ -135,13 +153,12 @@ class AttestationReader:
         self,
         repository: RepositoryName,
         subject: Digest,
-        evidence: Digest,
+        stored: StoredManifest | None,
         policies: PolicySet,
         now: datetime,
         allowance: Allowance,
     ) -> tuple[tuple[AttestationFact, ...], bool] | None:
         """What one manifest holds, and whether it could be read whole; ``None`` when the allowance ends."""
-        stored = self._manifests.find(repository, evidence)
         if stored is None:  # deleted a moment ago
             return (), False
         manifest = parse_manifest(

@@ -9,24 +9,34 @@ from typing import Final
 from trustgate.evidence.attestation import AttestationFact
 from trustgate.evidence.model import Absent, Known, Outcome, Role, SignatureFact, Unreachable
 from trustgate.flows.gather import NOT_ASKED
-from trustgate.policy.model import Evidence, F, Facts, Partly, SubjectEvidence
+from trustgate.policy.model import Arriving, Evidence, F, Facts, Partly, SubjectEvidence, facts_of
 
 MAX_ROWS: Final = 256
 """That a decision record keeps: whoever may push decides how much evidence there is."""
 
 
 def rows(evidence: Evidence) -> tuple[Mapping[str, str], ...]:
-    """Rows for the subject, then its children, then the indexes that contain it.
+    """Rows for what arrives, the subject, its children, and the indexes that contain it.
 
     Where there are too many, what was verified goes before what was not, and the last row counts the others.
     """
     subjects = (evidence.subject, *evidence.subject.children, *evidence.parents)
-    found = [row for subject in subjects for row in _rows(subject)]
+    found = [*_arriving_rows(evidence.subject, evidence.arriving)]
+    found += [row for subject in subjects for row in _rows(subject)]
     if len(found) <= MAX_ROWS:
         return tuple(found)
     found.sort(key=lambda row: row["outcome"] != str(Outcome.VERIFIED))
     rest = f"{len(found) - MAX_ROWS + 1} more pieces of evidence are not shown"
     return (*found[: MAX_ROWS - 1], _plain_row("evidence", evidence.subject, "not-shown", rest))
+
+
+def _arriving_rows(subject: SubjectEvidence, found: Arriving) -> Iterable[Mapping[str, str]]:
+    """What a request brings, if it is evidence at all and a rule asks about it."""
+    for fact in facts_of(found):
+        row = _signature_row if isinstance(fact, SignatureFact) else _attestation_row
+        yield row(subject, fact)  # type: ignore[arg-type]  # each with its own kind of fact
+    if isinstance(found, Unreachable | Partly) and found is not NOT_ASKED:
+        yield _plain_row("signature", subject, "unreachable", found.why)
 
 
 def _rows(subject: SubjectEvidence) -> Iterable[Mapping[str, str]]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from trustgate.errors import StorageUnavailable
 from trustgate.evidence.model import Absent, Known, Role, Subject, Unreachable
 from trustgate.evidence.scan_report import ScanReport
+from trustgate.flows.arrivals import Judge
 from trustgate.flows.attestations import AttestationReader
 from trustgate.flows.signatures import SignatureReader
 from trustgate.flows.stored_evidence import Allowance
@@ -16,6 +17,7 @@ from trustgate.oci.manifest import parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.model import (
     Action,
+    Arriving,
     Attestations,
     Evidence,
     Need,
@@ -38,6 +40,7 @@ MAX_DEPTH = 4
 _OF_PARENTS = frozenset({Need.SIGNATURES, Need.ATTESTATIONS})
 """What an index may carry for all that it contains."""
 NOT_ASKED = Unreachable("no rule asks for it")
+UNSEEN = Unreachable("nobody looked at what arrives")
 
 
 class Gatherer:
@@ -68,13 +71,20 @@ class Gatherer:
         needs: frozenset[Need],
         policies: PolicySet,
         now: datetime,
+        arriving: Judge | None = None,
     ) -> Evidence:
-        """Everything that ``needs`` names, for the digest of ``request``. Raises ``StorageUnavailable``."""
+        """Everything that ``needs`` names, for the digest of ``request``. Raises ``StorageUnavailable``.
+
+        ``arriving`` judges what the request itself would add; without it nothing is known of that.
+        """
         look = _Look(self, request.repository, needs, policies, now)
         subject = look.subject(request.digest, role, platform="", depth=0, tag=request.tag)
         parents = look.parents(request.digest) if needs & _OF_PARENTS else ()
         tag = self._tag_state(request) if Need.TAG in needs else NOT_ASKED
-        return Evidence(subject=subject, parents=parents, tag=tag)
+        new: Arriving = NOT_ASKED
+        if Need.ARRIVING in needs:
+            new = arriving(policies.at_any_time(policies.denied(request), now), now) if arriving else UNSEEN
+        return Evidence(subject=subject, parents=parents, tag=tag, arriving=new)
 
     def find(self, repository: RepositoryName, target: Tag | Digest) -> StoredManifest | None:
         return self._manifests.find(repository, target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,6 +18,7 @@ from trustgate.evidence.notary.publication import Held, Refusal, Update
 from trustgate.evidence.notary.server_signed import current_key, has_expired, refresh
 from trustgate.evidence.notary.signing import MetadataSigner
 from trustgate.evidence.notary.update import decide_update, root_key_ids
+from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName
 from trustgate.ports import (
     Clock,
@@ -72,6 +73,26 @@ class TrustData:
     seen: Mapping[str, int] = field(hash=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """A publish that is valid in itself, as it would be stored. ``roles`` are the client's own."""
+
+    repository: RepositoryName
+    data: TrustData
+    roles: tuple[str, ...]
+
+    @property
+    def digest(self) -> Digest:
+        """What stands for it in a decision: the first of its files."""
+        first = self.roles[0] if self.roles else "root"
+        files = self.data.metadata
+        return Digest.of(files.roots[-1] if first == "root" else files.targets[first])
+
+
+Admit: TypeAlias = Callable[[Publishing], None]
+"""Raises to refuse it."""
+
+
 class TrustFlow:
     """``hosts`` are the names under which clients know this registry: a GUN begins with one of them."""
 
@@ -92,14 +113,15 @@ class TrustFlow:
             )
         return RepositoryName(name)
 
-    def publish(self, gun: str, uploaded: Sequence[tuple[str, bytes]]) -> None:
-        """Take all files or none. Raises ``TrustUpdateRefused``."""
+    def publish(self, gun: str, uploaded: Sequence[tuple[str, bytes]], *, admit: Admit) -> None:
+        """Take all files or none. Raises ``TrustUpdateRefused``, and what ``admit`` raises."""
 
         def attempt() -> None:
             held = self._held(gun, dict(uploaded).get("root"))
             decided = decide_update(held, uploaded, self._clock.now())
             if isinstance(decided, Refusal):
                 raise TrustUpdateRefused(decided)
+            admit(self._publishing(held, decided))
             self._write(held, decided, self.repository(gun))
 
         _retried(attempt)
@@ -170,6 +192,16 @@ class TrustFlow:
         return tuple(found)
 
     # --- inside ------------------------------------------------------------------------------------
+
+    def _publishing(self, held: Held, update: Update) -> Publishing:
+        new = {file.role: file.raw for file in update.files}
+        files = {role: raw for role, raw in {**held.listed, **new}.items() if role not in update.dropped}
+        stored = self._files.roots(held.gun, newest=MAX_ROOTS) if held.files else ()
+        roots = (*stored, new["root"])[-MAX_ROOTS:] if "root" in new else stored
+        targets = {role: raw for role, raw in files.items() if role.startswith("targets")}
+        metadata = MetadataSet(tuple(roots), new["timestamp"], new["snapshot"], targets)
+        signed = tuple(role for role in new if role == "root" or role in targets)
+        return Publishing(self.repository(held.gun), TrustData(held.gun, metadata, held.floors), signed)
 
     def _held(self, gun: str, new_root: bytes | None) -> Held:
         files = {role: stored.file for role, stored in self._files.current(gun).items()}

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import Lock
 
 from trustgate.errors import (
-    BlobTooLarge,
     BlobUnknown,
     BlobUploadUnknown,
     Conflict,
@@ -28,7 +26,9 @@ from trustgate.evidence.model import Role
 from trustgate.evidence.shape import role_blobs, role_of
 from trustgate.flows.access import Actor, permissions_on
 from trustgate.flows.admit import Admission, Gate
+from trustgate.flows.arrivals import Arrival, ArrivalReader
 from trustgate.flows.stored_evidence import read_evidence
+from trustgate.flows.upload_session import OneAtATime, UploadSession
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
@@ -36,13 +36,13 @@ from trustgate.policy.model import Action
 from trustgate.ports import (
     Blobs,
     BlobStore,
-    BlobWriter,
     Clock,
     Manifests,
     NewJob,
     Push,
     StorageKey,
     StoredBlob,
+    StoredManifest,
     Upload,
     UploadId,
     Uploads,
@@ -78,65 +78,6 @@ class Pushed:
     admissions: tuple[Admission, ...]
 
 
-class UploadSession:
-    """One request's chunk: written while it arrives, recorded when it is durable."""
-
-    def __init__(self, upload: Upload, writer: BlobWriter, length: int | None, *, max_bytes: int) -> None:
-        self.upload = upload
-        self._writer = writer
-        self._end = None if length is None else upload.offset + length
-        self._max_bytes = max_bytes
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append. Raises ``SizeInvalid`` before a byte beyond the announced end is kept; ``BlobTooLarge``."""
-        if self._writer.offset + len(data) > self._max_bytes:
-            raise BlobTooLarge(
-                f"the upload goes on beyond {self._max_bytes} bytes, the most that is taken as one blob",
-                hint="split the content into several layers, or ask the operator to raise max-blob-bytes",
-            )
-        if self._end is not None and self._writer.offset + len(data) > self._end:
-            raise SizeInvalid(
-                f"the chunk is longer than announced: it was to end at {self._end} of the upload",
-                hint="ask for the upload's status and go on from there",
-            )
-        self._writer.write(data)
-
-    def ended(self) -> None:
-        """The body is over. Raises ``SizeInvalid`` when it was shorter than announced."""
-        if self._end is not None and self._writer.offset != self._end:
-            raise SizeInvalid(
-                f"the chunk is shorter than announced: the upload stands at {self._writer.offset}, "
-                f"it was to end at {self._end}",
-                hint="ask for the upload's status and go on from there",
-            )
-
-
-class _OneAtATime:
-    """Two writers on one staged file would mix their bytes, and a finished one must not be written to.
-
-    One process holds the data directory, so its memory is the place to keep them apart.
-    """
-
-    def __init__(self) -> None:
-        self._busy: set[UploadId] = set()
-        self._lock = Lock()
-
-    @contextmanager
-    def __call__(self, upload: UploadId) -> Iterator[None]:
-        with self._lock:
-            if upload in self._busy:
-                raise RangeInvalid(
-                    f"another request is writing to upload {upload[:80]!a} now",
-                    hint="wait until it has ended, ask for the upload's status, and go on from there",
-                )
-            self._busy.add(upload)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._busy.discard(upload)
-
-
 class PushFlow:
     """Every method is called by an actor that may already push (or delete) in the repository."""
 
@@ -148,6 +89,7 @@ class PushFlow:
         uploads: Uploads,
         blob_store: BlobStore,
         gate: Gate,
+        arrivals: ArrivalReader,
         clock: Clock,
         jobs_for: JobsFor,
         sparse_indexes: bool,
@@ -159,12 +101,13 @@ class PushFlow:
         self._uploads = uploads
         self._blob_store = blob_store
         self._gate = gate
+        self._arrivals = arrivals
         self._clock = clock
         self._jobs_for = jobs_for
         self._sparse_indexes = sparse_indexes
         self._max_blob_bytes = max_blob_bytes
         self._pushed = pushed
-        self._alone_with = _OneAtATime()
+        self._alone_with = OneAtATime()
 
     # --- uploads ---------------------------------------------------------------------------------
 
@@ -312,7 +255,7 @@ class PushFlow:
             )
         for name, stored in current.items():
             self._gate.keep_signatures(repository, name, stored, manifest, role, actor)
-        admissions = self._admit(repository, manifest.digest, actor, names, role)
+        admissions = self._admit(repository, manifest, actor, current, role)
         self._manifests.put(
             Push(
                 repository=repository,
@@ -330,13 +273,33 @@ class PushFlow:
         return admissions
 
     def _admit(
-        self, repository: RepositoryName, digest: Digest, actor: Actor, names: tuple[Tag, ...], role: Role
+        self,
+        repository: RepositoryName,
+        manifest: Manifest,
+        actor: Actor,
+        current: Mapping[Tag, StoredManifest | None],
+        role: Role,
     ) -> tuple[Admission, ...]:
-        questions: list[tuple[Action, Tag | None]] = [(Action.PUSH, name) for name in names]
-        questions = questions or [(Action.PUSH, None)]
-        questions += [(Action.TAG, name) for name in names]
+        pushed = StoredManifest(
+            repository=repository,
+            digest=manifest.digest,
+            media_type=manifest.media_type,
+            artifact_type=manifest.artifact_type,
+            role=role,
+            raw=manifest.raw,
+            subject=manifest.subject.digest if manifest.subject else None,
+            pushed_at=self._clock.now(),
+        )
+        arriving = {
+            name: self._arrivals.of(Arrival(pushed, manifest, name, current.get(name) if name else None))
+            for name in current or (None,)
+        }
+        questions = [(Action.PUSH, name) for name in arriving]
+        questions += [(Action.TAG, name) for name in current]
         return tuple(
-            self._gate.change(action, repository, digest, actor, tag=name, role=role)
+            self._gate.change(
+                action, repository, manifest.digest, actor, tag=name, role=role, arriving=arriving[name]
+            )
             for action, name in questions
         )
 

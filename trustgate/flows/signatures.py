@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from trustgate.errors import BlobUnknown, SizeInvalid, StorageUnavailable
@@ -137,6 +138,21 @@ class SignatureReader:
         except StorageUnavailable as exc:
             return Unreachable(exc.message)
 
+    def held_in(
+        self,
+        repository: RepositoryName,
+        subject: Subject,
+        stored: Sequence[StoredManifest],
+        policies: PolicySet,
+        now: datetime,
+    ) -> Signatures:
+        """What these manifests prove: those that are stored, or one that is about to be."""
+        given = {one.digest: one for one in stored}
+        try:
+            return self._look(repository, subject, tuple(given), policies, now, Allowance(), given)
+        except StorageUnavailable as exc:
+            return Unreachable(exc.message)
+
     def arrived(
         self,
         repository: RepositoryName,
@@ -165,6 +181,7 @@ class SignatureReader:
         policies: PolicySet,
         now: datetime,
         allowance: Allowance,
+        given: Mapping[Digest, StoredManifest] = MappingProxyType({}),
     ) -> Signatures:
         """Each manifest is judged by itself: a new one costs the same however many are there."""
         looked = evidence[:MAX_EVIDENCE_MANIFESTS]
@@ -176,7 +193,8 @@ class SignatureReader:
         made: dict[Digest, tuple[SignatureFact, ...]] = {}
         for start in range(0, room, AT_ONCE):
             some = fresh[start : min(start + AT_ONCE, room)]
-            judged, lasting = self._judge(repository, subject, some, policies.attestors, now)
+            manifests = (self._manifest(repository, one, given) for one in some)
+            judged, lasting = self._judge(repository, subject, manifests, policies.attestors, now)
             keep(self._judgements, {keys[one]: judged[one] for one in lasting}, now)
             made |= judged
         facts = [fact for one, key in keys.items() for fact in kept.get(key, made.get(one, ()))]
@@ -189,7 +207,7 @@ class SignatureReader:
         self,
         repository: RepositoryName,
         subject: Subject,
-        evidence: Iterable[Digest],
+        manifests: Iterable[Manifest | None],
         attestors: Sequence[Attestor],
         now: datetime,
     ) -> tuple[dict[Digest, tuple[SignatureFact, ...]], set[Digest]]:
@@ -199,15 +217,12 @@ class SignatureReader:
         """
         found: dict[Digest, _Asking] = {}
         facts: dict[Digest, tuple[SignatureFact, ...]] = {}
-        for one in evidence:
-            manifest = self._manifest(repository, one)
-            if manifest is None:
-                continue
+        for manifest in filter(None, manifests):
             asking = self._asking(repository, manifest, subject, attestors, now)
             if isinstance(asking, SignatureFact):
-                facts[one] = (asking,)
+                facts[manifest.digest] = (asking,)
             else:
-                found[one] = asking
+                found[manifest.digest] = asking
         questions = tuple(question for asking in found.values() for question in asking.questions)
         answers = self._revocation.ask(questions) if questions else {}
         lasting: set[Digest] = set()
@@ -241,9 +256,11 @@ class SignatureReader:
 
         return or_broken(read, broken)
 
-    def _manifest(self, repository: RepositoryName, digest: Digest) -> Manifest | None:
+    def _manifest(
+        self, repository: RepositoryName, digest: Digest, given: Mapping[Digest, StoredManifest]
+    ) -> Manifest | None:
         """``None`` when it was deleted a moment ago."""
-        stored = self._manifests.find(repository, digest)
+        stored = given.get(digest) or self._manifests.find(repository, digest)
         if stored is None:
             return None
         return parse_manifest(stored.raw, content_type=stored.media_type, algorithm=stored.digest.algorithm)

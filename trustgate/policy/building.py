@@ -30,6 +30,8 @@ from trustgate.policy.rules import (
     Scope,
     SeverityLimit,
     SignedBy,
+    Signers,
+    TagScope,
     Threshold,
 )
 from trustgate.policy.scopes import Site, build_scope
@@ -37,7 +39,7 @@ from trustgate.policy.scopes import Site, build_scope
 RESERVED: Final = frozenset({"root", "registry"})
 """``root/no-match`` and ``registry/blob-fence`` are rules of the house."""
 MAX_RULE_MESSAGE_CHARACTERS: Final = 200
-_KINDS: Final = ("contentTrust", "attestation", "severity", "immutability")
+_KINDS: Final = ("contentTrust", "attestation", "severity", "immutability", "signers")
 
 
 def build_policy(
@@ -97,10 +99,16 @@ def _check_speaks(check: Check, scope: Scope, site: Site) -> None:
             Code.DECIDES_NOTHING,
             f"{check.kind} rules speak on {words}, and scope.actions names none of these",
         )
+    if isinstance(check, Signers) and scope.tags != TagScope():
+        site.complain(
+            Code.WRONG_VALUE,
+            "signers rules can't be narrowed by tags: signatures have tags of their own, or none; "
+            "put the rule into a policy without scope.tags",
+        )
 
 
 def _check(rule: schema.Rule, site: Site, attestors: Mapping[str, Attestor]) -> Check | None:
-    kinds = (rule.content_trust, rule.attestation, rule.severity, rule.immutability)
+    kinds = (rule.content_trust, rule.attestation, rule.severity, rule.immutability, rule.signers)
     given = [kind for kind in kinds if kind is not None]
     if len(given) != 1:
         what = "names no check" if not given else "names more than one check"
@@ -115,6 +123,8 @@ def _check(rule: schema.Rule, site: Site, attestors: Mapping[str, Attestor]) -> 
             return _severity(severity, site.at("severity"))
         case schema.Immutability() as immutability:
             return _immutability(immutability, site.at("immutability"))
+        case schema.Signers() as signers:
+            return _signers(signers, site.at("signers"), attestors)
 
 
 # --- contentTrust --------------------------------------------------------------------------------
@@ -187,8 +197,7 @@ def _at_least(node: schema.Requirement, site: Site, attestors: Mapping[str, Atte
     if node.of is None:
         site.complain(Code.MISSING_KEY, 'missing key "of": whose signatures count?')
         return None
-    signers = [_signer(name, site.at("of", at), attestors) for at, name in enumerate(node.of)]
-    known = tuple(signer for signer in signers if signer is not None)
+    known = _named(node.of, site.at("of"), attestors)
     if len(known) < len(node.of):
         return None
     most = len({signer.sole_identity or signer.name for signer in known})
@@ -196,6 +205,12 @@ def _at_least(node: schema.Requirement, site: Site, attestors: Mapping[str, Atte
         message = f"{count} distinct signers can never be found among {most} distinct keys"
         site.at("atLeast").complain(Code.DECIDES_NOTHING, message)
     return AtLeast(count, known)
+
+
+def _named(names: list[str], site: Site, attestors: Mapping[str, Attestor]) -> tuple[Attestor, ...]:
+    """Those of ``names`` that the trust store has."""
+    signers = (_signer(name, site.at(at), attestors) for at, name in enumerate(names))
+    return tuple(signer for signer in signers if signer is not None)
 
 
 def _signer(name: str, site: Site, attestors: Mapping[str, Attestor]) -> Attestor | None:
@@ -257,6 +272,23 @@ def _query(node: schema.Attestation, site: Site) -> PredicateQuery | None:
     if not any(parts.values()):
         return None
     return PredicateQuery(node.cel, read_path(node.each) if node.each else (), node.deny_when)
+
+
+# --- signers -------------------------------------------------------------------------------------
+
+
+def _signers(node: schema.Signers, site: Site, attestors: Mapping[str, Attestor]) -> Signers | None:
+    """``None`` where names are missing: a rule that denies fewer than it says must not be built."""
+    given = {"only": node.only, "deny": node.deny}
+    named = {word: names for word, names in given.items() if names is not None}
+    if len(named) != 1:
+        site.complain(Code.DECIDES_NOTHING, f"expected exactly one of only, deny; found {len(named)}")
+        return None
+    ((word, names),) = named.items()
+    known = _named(names, site.at(word), attestors)
+    if len(known) < len(names):
+        return None
+    return Signers(only=known) if word == "only" else Signers(deny=known)
 
 
 # --- severity, immutability ----------------------------------------------------------------------

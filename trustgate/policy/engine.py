@@ -13,6 +13,7 @@ from trustgate.policy.checks.content_trust import check_content_trust
 from trustgate.policy.checks.immutability import check_immutability
 from trustgate.policy.checks.requirements import windows
 from trustgate.policy.checks.severity import check_severity
+from trustgate.policy.checks.signers import check_signers
 from trustgate.policy.escape import printable
 from trustgate.policy.model import (
     Evidence,
@@ -33,6 +34,7 @@ from trustgate.policy.rules import (
     Immutability,
     Rule,
     SeverityLimit,
+    Signers,
     milder,
 )
 
@@ -91,6 +93,8 @@ def _ask(rule: Rule, request: Request, evidence: Evidence, now: datetime) -> Ans
             return check_severity(check, request, evidence)
         case Immutability() as check:
             return check_immutability(check, rule.scope.tags, request, evidence)
+        case Signers() as check:
+            return check_signers(check, evidence, now)
 
 
 def _mode(rule: Rule, answer: Answer) -> Mode:
@@ -169,5 +173,5 @@ def _moments(check: Check, evidence: Evidence) -> Iterator[datetime]:
         case Attestation():
             yield from windows(check.by)
             yield from ages(check.conditions, attestations_in(evidence))
-        case SeverityLimit() | Immutability():
-            return
+        case SeverityLimit() | Immutability() | Signers():
+            return  # what arrives is judged at its push, and nobody remembers that answer

@@ -107,6 +107,8 @@ class Partly(Generic[F]):
 Facts: TypeAlias = Known[tuple[F, ...]] | Partly[F] | Absent | Unreachable
 Signatures: TypeAlias = Facts[SignatureFact]
 Attestations: TypeAlias = Facts[AttestationFact]
+Arriving: TypeAlias = Facts[SignatureFact | AttestationFact]
+"""What a push brings that signs or attests something; ``Absent`` when it brings nothing of the kind."""
 
 
 def facts_of(found: Facts[F]) -> tuple[F, ...]:
@@ -151,11 +153,13 @@ class TagState:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything that a verdict may depend on. ``parents`` are indexes of the same repository that
-    contain the subject, nearest first: a signature on one of them covers its children."""
+    contain the subject, nearest first: a signature on one of them covers its children. ``arriving`` is what
+    the request itself would add."""
 
     subject: SubjectEvidence
     parents: tuple[SubjectEvidence, ...] = ()
     tag: Known[TagState] | Unreachable = _NOT_GATHERED
+    arriving: Arriving = _NOT_GATHERED
 
 
 class Need(StrEnum):
@@ -165,6 +169,7 @@ class Need(StrEnum):
     ATTESTATIONS = "attestations"
     SCAN = "scan"
     TAG = "tag"
+    ARRIVING = "arriving"
 
 
 class RuleOutcome(StrEnum):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from trustgate.evidence.attestation import TypedQuery
 from trustgate.evidence.attestor import Attestor
 from trustgate.oci.names import RepositoryName
 from trustgate.policy.model import Need, Request
-from trustgate.policy.rules import Attestation, Exemption, NoMatch, Rule, words_of
+from trustgate.policy.rules import Attestation, Exemption, NoMatch, Rule, Signers, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,27 @@ class PolicySet:
         """The evidence that the rules for ``request`` read; what only exempted rules read is not needed."""
         rules = self.rules_for(request)
         return frozenset(rule.check.need for rule in rules if self.exemption(request, rule.id) is None)
+
+    def denied(self, request: Request) -> frozenset[str]:
+        """Attestors whose evidence must not arrive with ``request``."""
+        checks = (rule.check for rule in self.rules_for(request))
+        return frozenset(one.name for check in checks if isinstance(check, Signers) for one in check.deny)
+
+    def at_any_time(self, names: Collection[str], now: datetime) -> PolicySet:
+        """These attestors without an end or a beginning: whoever is denied is so before and after, too."""
+        late = [one for one in self.attestors if one.name in names and not one.in_time(now)]
+        if not late:
+            return self
+        attestors = tuple(
+            replace(one, not_before=None, not_after=None) if one in late else one for one in self.attestors
+        )
+        revision = " ".join((self.trust_revision, "at any time", *sorted(one.name for one in late)))
+        return replace(self, attestors=attestors, trust_revision=revision)
+
+    def about_signers(self) -> PolicySet:
+        """``signers`` rules alone: for what is no manifest, and about which no other rule can speak."""
+        rules = tuple(rule for rule in self.rules if isinstance(rule.check, Signers))
+        return replace(self, rules=rules, no_match=replace(self.no_match, push="allow"))
 
     def asks_for(self, need: Need) -> bool:
         """Whether some rule reads that kind of evidence."""

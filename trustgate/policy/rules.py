@@ -201,7 +201,22 @@ class Immutability:
     )
 
 
-Check: TypeAlias = ContentTrust | Attestation | SeverityLimit | Immutability
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """Whose signatures and attestations may arrive here: exactly one of the two names anybody.
+
+    It speaks on ``push`` alone, which every push is, with a tag or without.
+    """
+
+    only: tuple[Attestor, ...] = ()
+    deny: tuple[Attestor, ...] = ()
+
+    kind: Literal["signers"] = field(default="signers", init=False)
+    need: Need = field(default=Need.ARRIVING, init=False)
+    speaks_on: frozenset[ActionWord] = field(default=frozenset({"push"}), init=False, repr=False)
+
+
+Check: TypeAlias = ContentTrust | Attestation | SeverityLimit | Immutability | Signers
 
 
 @dataclass(frozen=True, slots=True)

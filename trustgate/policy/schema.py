@@ -301,6 +301,14 @@ class Immutability(Strict):
     parts = {"delete": Deletion}
 
 
+class Signers(Strict):
+    """Exactly one of ``only`` and ``deny``: names of attestors."""
+
+    only: Texts | None = None
+    deny: Texts | None = None
+    later = frozenset({"keyless", "identity"})
+
+
 class Rule(Strict):
     id: Text
     mode: PolicyMode | None = None
@@ -308,12 +316,14 @@ class Rule(Strict):
     attestation: Attestation | None = None
     severity: Severity | None = None
     immutability: Immutability | None = None
+    signers: Signers | None = None
     later = frozenset({"cel", "push", "retention", "message", "enforceAfter", "onError", "params"})
     parts = {
         "contentTrust": ContentTrust,
         "attestation": Attestation,
         "severity": Severity,
         "immutability": Immutability,
+        "signers": Signers,
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from trustgate.flows.arrivals import ArrivalReader
 from trustgate.flows.attestations import AttestationReader
 from trustgate.flows.chart_evidence import ChartEvidence
 from trustgate.flows.notary import TrustFlow
@@ -29,6 +30,7 @@ class EvidenceParts:
 
     signatures: SignatureReader
     attestations: AttestationReader
+    arrivals: ArrivalReader
     trust: TrustFlow
     close: Callable[[], None]
 
@@ -53,6 +55,7 @@ def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidencePar
     gpg = Gpg(folder)
     revocation = RevocationClient(clock, allowed_hosts=settings.revocation_hosts)
     trust = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=settings.own_hosts)
+    charts = ChartEvidence(blobs=store.blobs, blob_store=store.blob_store, openpgp=gpg)
     signatures = SignatureReader(
         manifests=store.manifests,
         attached=store.attached,
@@ -60,11 +63,10 @@ def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidencePar
         blob_store=store.blob_store,
         judgements=store.judgements,
         revocation=revocation,
-        charts=ChartEvidence(blobs=store.blobs, blob_store=store.blob_store, openpgp=gpg),
+        charts=charts,
         notary=NotaryEvidence(trust),
         judges=code,
     )
-
     attestations = AttestationReader(
         manifests=store.manifests,
         attached=store.attached,
@@ -74,8 +76,12 @@ def open_evidence(settings: Settings, clock: Clock, store: Store) -> EvidencePar
         judges=code,
     )
 
+    arrivals = ArrivalReader(
+        manifests=store.manifests, signatures=signatures, attestations=attestations, charts=charts
+    )
+
     def close() -> None:
         gpg.close()
         revocation.close()
 
-    return EvidenceParts(signatures, attestations, trust, close)
+    return EvidenceParts(signatures, attestations, arrivals, trust, close)

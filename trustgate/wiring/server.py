@@ -25,6 +25,7 @@ from trustgate.errors import ManifestUnknown
 from trustgate.flows.access import Actor
 from trustgate.flows.accounts import AccountFlow
 from trustgate.flows.admit import Gate, GateLinks
+from trustgate.flows.arrivals import ArrivalReader
 from trustgate.flows.charts import ChartFlow
 from trustgate.flows.first_start import FirstStart
 from trustgate.flows.gather import Gatherer
@@ -96,10 +97,10 @@ def _build(settings: Settings, clock: Clock, store: Store) -> Server:
         worker.wake()
         evidence.arrived(repository, manifest, tags, in_force(reload), clock.now())
 
-    push, pull, charts = _transfer(settings, clock, store, gate, pushed)
+    push, pull, charts = _transfer(settings, clock, store, gate, evidence.arrivals, pushed)
     authenticate = authenticator(identity, _caller(pool))
     registry = _registry(settings, push, pull, authenticate, identity.service, metrics, pool)
-    notary = _notary(settings, evidence.trust, identity, authenticate, metrics, pool)
+    notary = _notary(settings, evidence.trust, gate, identity, authenticate, metrics, pool)
     ticker = Ticker(chores(settings, clock, store, reload, metrics))
 
     routers = _routers(
@@ -199,6 +200,7 @@ def _transfer(
     clock: Clock,
     store: Store,
     gate: Gate,
+    arrivals: ArrivalReader,
     pushed: Callable[[RepositoryName, Manifest, tuple[Tag, ...]], None],
 ) -> tuple[PushFlow, PullFlow, ChartFlow]:
     """How content comes in and goes out, whichever door it takes."""
@@ -208,6 +210,7 @@ def _transfer(
         uploads=store.uploads,
         blob_store=store.blob_store,
         gate=gate,
+        arrivals=arrivals,
         clock=clock,
         jobs_for=scan_jobs_for,
         sparse_indexes=settings.sparse_indexes,
@@ -249,6 +252,7 @@ def _registry(
 def _notary(
     settings: Settings,
     flow: TrustFlow,
+    gate: Gate,
     identity: Identity,
     authenticate: Authenticate,
     metrics: Metrics,
@@ -256,6 +260,7 @@ def _notary(
 ) -> NotaryServer:
     return NotaryServer(
         flow=flow,
+        gate=gate,
         authenticate=authenticate,
         anonymous=identity.anonymous,
         pool=pool,

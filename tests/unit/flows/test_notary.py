@@ -31,7 +31,14 @@ from trustgate.evidence.notary.signing import (
     targets_document,
 )
 from trustgate.flows import notary
-from trustgate.flows.notary import ATTEMPTS, GunInvalid, TrustDataUnknown, TrustFlow, TrustUpdateRefused
+from trustgate.flows.notary import (
+    ATTEMPTS,
+    GunInvalid,
+    Publishing,
+    TrustDataUnknown,
+    TrustFlow,
+    TrustUpdateRefused,
+)
 from trustgate.oci.names import RepositoryName
 from trustgate.ports import Publication
 from trustgate.store.notary import MAX_KEYS
@@ -40,6 +47,10 @@ from trustgate.store.sealing import KEY_FILE, Sealer
 
 HOSTS = frozenset({"registry.test", "localhost:5080"})
 REPOSITORY = RepositoryName("shop/web")
+
+
+def admitted(_publishing: Publishing) -> None:
+    """No policy is asked here."""
 
 
 @dataclass
@@ -59,7 +70,7 @@ class Place:
             timestamp=self.flow.key(gun, "timestamp"),
             now=self.clock.now(),
         )
-        self.flow.publish(gun, tuple(files.items()))
+        self.flow.publish(gun, tuple(files.items()), admit=admitted)
         return files
 
     def targets(self, version: int, *delegations: object, gun: str = sc.GUN) -> None:
@@ -69,7 +80,7 @@ class Place:
             version=version,
             expires=self.clock.now() + TARGETS_LIFETIME,
         )
-        self.flow.publish(gun, [("targets", sign_metadata(document, [sc.signer("targets")]))])
+        self.flow.publish(gun, [("targets", sign_metadata(document, [sc.signer("targets")]))], admit=admitted)
 
     def rotate(self, version: int, *signers: MetadataSigner, **roles: object) -> None:
         usual = {
@@ -85,7 +96,7 @@ class Place:
             version=version,
             expires=self.clock.now() + ROOT_LIFETIME,
         )
-        self.flow.publish(sc.GUN, [("root", sign_metadata(document, signers))])
+        self.flow.publish(sc.GUN, [("root", sign_metadata(document, signers))], admit=admitted)
 
     def version(self, role: str) -> int:
         return self.flow.read(sc.GUN, role).file.version
@@ -148,10 +159,11 @@ def test_a_refused_update_leaves_everything(place: Place) -> None:
                 ("targets", sign_metadata(good, [sc.signer("targets")])),
                 ("root", b'{"signed": {}, "signatures": []}'),
             ],
+            admit=admitted,
         )
     assert refused.value.refusal.code == "INVALID_UPDATE"
     with pytest.raises(TrustUpdateRefused):
-        place.flow.publish(sc.GUN, [("root", b"not json")])
+        place.flow.publish(sc.GUN, [("root", b"not json")], admit=admitted)
     assert place.store.trust_files.current(sc.GUN) == before
 
 
@@ -176,7 +188,9 @@ def test_publishing_at_the_same_time_loses_nothing(place: Place) -> None:
     def publish(document: dict) -> None:
         gate.wait()
         try:
-            place.flow.publish(sc.GUN, [("targets", sign_metadata(document, [sc.signer("targets")]))])
+            place.flow.publish(
+                sc.GUN, [("targets", sign_metadata(document, [sc.signer("targets")]))], admit=admitted
+            )
             results.append("taken")
         except TrustUpdateRefused as exc:
             results.append(exc.refusal.code)
@@ -308,7 +322,7 @@ def test_deleted_data_is_gone_and_its_versions_stay_taken(place: Place) -> None:
         place.flow.read(sc.GUN, "timestamp")
     for root in (files["root"], rotated):
         with pytest.raises(TrustUpdateRefused) as refused:
-            place.flow.publish(sc.GUN, [("root", root), ("targets", files["targets"])])
+            place.flow.publish(sc.GUN, [("root", root), ("targets", files["targets"])], admit=admitted)
         assert refused.value.refusal.code == "VERSION"
     # a new repository has a new certificate, also of the same key, and begins again
     fresh = sc.root_signer(sc.private("root"), sc.GUN, place.clock.now())
@@ -341,7 +355,9 @@ def test_dropped_delegations_are_not_found_any_more(place: Place) -> None:
             **(more or {}),
         }
         snapshot = snapshot_document(files, version=version, expires=expires)
-        place.flow.publish(sc.GUN, [*files.items(), ("snapshot", sign_metadata(snapshot, [mine]))])
+        place.flow.publish(
+            sc.GUN, [*files.items(), ("snapshot", sign_metadata(snapshot, [mine]))], admit=admitted
+        )
 
     role = targets_document({}, [], version=1, expires=place.clock.now() + TARGETS_LIFETIME)
     send(2, delegation("targets/a", alice), more={"targets/a": sign_metadata(role, [alice])})

@@ -34,6 +34,11 @@ def is_chart(manifest: Manifest) -> bool:
     return manifest.config is not None and manifest.config.media_type == CONFIG_TYPE
 
 
+def has_provenance(manifest: Manifest) -> bool:
+    """Whether it brings one, or several; ``chart_layers`` says whether they belong there."""
+    return is_chart(manifest) and any(layer.media_type == PROVENANCE_TYPE for layer in manifest.layers)
+
+
 def chart_layers(manifest: Manifest) -> ChartLayers:
     """Raises ``HelmRefused``: of two layers helm takes the last, of none it takes nothing."""
     if manifest.config is None or not is_chart(manifest):

@@ -101,7 +101,7 @@ def weigh(
         )
     except Malformed as exc:
         evidence = Digest.of(metadata.targets.get("targets", b""))
-        return Judgement(_fact(evidence, Outcome.BROKEN, str(exc)), dict(seen))
+        return Judgement(notary_fact(evidence, Outcome.BROKEN, str(exc)), dict(seen))
     answers = [
         _ask(opened, one, one.trust, tag, subject, now)
         for one in attestors
@@ -229,7 +229,7 @@ def _together(opened: TrustedSet, answers: Sequence[_Answer]) -> SignatureFact:
     verified = [answer for answer in answers if answer.outcome is Outcome.VERIFIED]
     if verified:
         signers = tuple(dict.fromkeys(signer for answer in verified for signer in answer.signers))
-        return _fact(
+        return notary_fact(
             verified[0].evidence,
             Outcome.VERIFIED,
             "; ".join(answer.reason for answer in verified[:_SHOWN_NAMES]),
@@ -240,11 +240,11 @@ def _together(opened: TrustedSet, answers: Sequence[_Answer]) -> SignatureFact:
     worst = broken or next(iter(answers), None)
     if worst is None:
         evidence = Digest.of(opened.targets.signed.raw)
-        return _fact(evidence, Outcome.UNTRUSTED, "no root key of the trust store is for Notary v1")
-    return _fact(worst.evidence, worst.outcome, worst.reason)
+        return notary_fact(evidence, Outcome.UNTRUSTED, "no root key of the trust store is for Notary v1")
+    return notary_fact(worst.evidence, worst.outcome, worst.reason)
 
 
-def _fact(
+def notary_fact(
     evidence: Digest, outcome: Outcome, reason: str, *, signers: tuple[Signer, ...] = (), repository: str = ""
 ) -> SignatureFact:
     """Reasons go to logs and terminals: printable ASCII, and short."""

@@ -16,7 +16,7 @@ from tests.unit.api.registry.conftest import Open
 from tests.unit.api.registry.rig import REPOSITORY, WAIT_S, Wire
 from trustgate.api.uploads import GATHER_BYTES, UploadRoutes
 from trustgate.errors import StorageFull
-from trustgate.flows.push import UploadSession
+from trustgate.flows.upload_session import UploadSession
 from trustgate.oci.digest import Digest
 
 MIB = 1024 * 1024
