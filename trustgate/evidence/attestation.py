@@ -125,7 +125,10 @@ def judge_attestation(
         return replace(said, outcome=Outcome.NOT_UNDERSTOOD, reason=printable(str(exc)))
     except Malformed as exc:
         return replace(said, reason=printable(str(exc)))
-    weighed = weigh(claim, attestors, now)
+    bundled = candidate.kind is SignatureKind.COSIGN_BUNDLE  # an .att manifest is not one attestation's alone
+    weighed = weigh(
+        claim, attestors, now, (candidate.layer.digest, *((candidate.evidence,) if bundled else ()))
+    )
     return replace(
         said,
         outcome=weighed.outcome,

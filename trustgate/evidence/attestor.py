@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -11,6 +11,7 @@ from trustgate.evidence.helm.trust import GpgTrust
 from trustgate.evidence.keys import KeyTrust, key_trust
 from trustgate.evidence.notary.trust import NotaryTrust
 from trustgate.evidence.notation.trust import NotationTrust
+from trustgate.evidence.revoked import Revoked
 from trustgate.evidence.sigstore.trust import KeylessTrust
 
 Trust: TypeAlias = KeyTrust | KeylessTrust | NotationTrust | NotaryTrust | GpgTrust
@@ -32,6 +33,8 @@ class Attestor:
     trust: Trust
     not_before: datetime | None = None
     not_after: datetime | None = None
+    revoked: tuple[Revoked, ...] = field(default=(), repr=False)
+    """What the trust store takes back, of everybody: no attestor's judge forgets to ask."""
 
     def in_time(self, now: datetime) -> bool:
         """Whether the trust store counts this attestor's signatures now."""

@@ -66,6 +66,8 @@ class Outcome(StrEnum):
     """A well-formed signature, by no key that the trust store names."""
     BROKEN = "broken"
     """It claims to be by someone, or for something, and is not."""
+    REVOKED = "revoked"
+    """It verifies for someone, and the trust store takes it back."""
     NOT_UNDERSTOOD = "not-understood"
     """A kind, version or algorithm that is not judged here."""
 

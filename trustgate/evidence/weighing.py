@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -12,7 +12,9 @@ from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.cosign_claim import Claim
 from trustgate.evidence.keys import KeyTrust
 from trustgate.evidence.model import Outcome, Signer, TimeEvidence
+from trustgate.evidence.revoked import Marks, certificate_marks, evidence_marks, why_revoked
 from trustgate.evidence.signature_bytes import verifies
+from trustgate.evidence.sigstore.certificate import read_certificate
 from trustgate.evidence.sigstore.content import Holder
 from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.second_judge import second_opinion
@@ -25,6 +27,7 @@ from trustgate.evidence.sigstore.verify import (
     prove_keyless,
     prove_witnesses,
 )
+from trustgate.oci.digest import Digest
 
 _SHOWN_NAMES: Final = 4
 _NOT_JUDGED_TIME: Final = "; its log entries and timestamps were not judged"
@@ -64,14 +67,27 @@ class _Vote:
     """Of a certificate."""
 
 
-def weigh(claim: Claim, attestors: Sequence[Attestor], now: datetime) -> Weighed:
-    """Verify the claim for every attestor whose trust is of its kind; only those inside their time count."""
+def weigh(
+    claim: Claim, attestors: Sequence[Attestor], now: datetime, evidence: Iterable[Digest] = ()
+) -> Weighed:
+    """Verify the claim for every attestor whose trust is of its kind; only those inside their time count.
+
+    ``evidence`` are the digests by which it may have been revoked, beside its signature's own.
+    """
+    marks = evidence_marks([*evidence, Digest.of(claim.content.signature)])
     if claim.certificate is None:
-        return _weigh_key(claim, attestors, now)
-    return _weigh_keyless(claim, claim.certificate, attestors, now)
+        return _weigh_key(claim, attestors, now, marks)
+    return _weigh_keyless(claim, claim.certificate, attestors, now, marks)
 
 
-def _verified(votes: Sequence[_Vote], unproven: frozenset[TimeEvidence] = frozenset()) -> Weighed:
+def _verified(
+    votes: Sequence[_Vote], marks: Marks, unproven: frozenset[TimeEvidence] = frozenset()
+) -> Weighed:
+    """Whatever speaks for it, one revocation outweighs: what only one root proves to be older is not."""
+    for vote in votes:
+        why = why_revoked(vote.attestor.revoked, marks, vote.proof.signed_at)
+        if why:
+            return Weighed(Outcome.REVOKED, f"signed by {vote.attestor.name}, but {why}")
     return Weighed(
         outcome=Outcome.VERIFIED,
         reason=f"verified by {_names([vote.attestor for vote in votes])}",
@@ -105,7 +121,7 @@ def least(proofs: Sequence[Proof]) -> Proof:
 # --- by key --------------------------------------------------------------------------------------
 
 
-def _weigh_key(claim: Claim, attestors: Sequence[Attestor], now: datetime) -> Weighed:
+def _weigh_key(claim: Claim, attestors: Sequence[Attestor], now: datetime, marks: Marks) -> Weighed:
     holders = [(one, one.trust) for one in attestors if isinstance(one.trust, KeyTrust)]
     by_key = [(one, trust) for one, trust in holders if _is_by(trust, claim)]
     in_time = [(one, trust) for one, trust in by_key if one.in_time(now)]
@@ -122,7 +138,9 @@ def _weigh_key(claim: Claim, attestors: Sequence[Attestor], now: datetime) -> We
         votes.append(_Vote(one, trust.identity, proof))
         judged |= trust.root is not None
     if votes:
-        return _with_unproven(_verified(votes), claim, judged)
+        # of the same key, under whatever names
+        own = {f"key:{trust.key_id}" for _, trust in in_time}
+        return _with_unproven(_verified(votes, marks | own), claim, judged)
     refused = _unverified(claim, [one for one, _ in by_key], holders, reasons)
     return _with_unproven(refused, claim, any(trust.root for _, trust in in_time))
 
@@ -185,7 +203,9 @@ def _hint(trust: KeyTrust) -> str:
 # --- by certificate ------------------------------------------------------------------------------
 
 
-def _weigh_keyless(claim: Claim, certificate: bytes, attestors: Sequence[Attestor], now: datetime) -> Weighed:
+def _weigh_keyless(
+    claim: Claim, certificate: bytes, attestors: Sequence[Attestor], now: datetime, marks: Marks
+) -> Weighed:
     trusting = [(one, one.trust) for one in attestors if isinstance(one.trust, KeylessTrust)]
     if not trusting:
         return Weighed(
@@ -203,7 +223,7 @@ def _weigh_keyless(claim: Claim, certificate: bytes, attestors: Sequence[Attesto
         except Refusal as exc:
             refusals.append(exc)
     if votes:
-        return _second(claim, votes)
+        return _second(claim, votes, marks | certificate_marks([read_certificate(certificate)]))
     return _refused(refusals)
 
 
@@ -223,7 +243,7 @@ def _vote(one: Attestor, trust: KeylessTrust, found: KeylessProof | Refusal, now
     return _Vote(one, named(found.identity), found.proof, found)
 
 
-def _second(claim: Claim, votes: Sequence[_Vote]) -> Weighed:
+def _second(claim: Claim, votes: Sequence[_Vote], marks: Marks) -> Weighed:
     """Another implementation must accept too, wherever it knows the shape."""
     agreed: list[_Vote] = []
     refusal = ""
@@ -234,7 +254,7 @@ def _second(claim: Claim, votes: Sequence[_Vote]) -> Weighed:
         else:
             agreed.append(vote)
     if agreed:
-        return _verified(agreed)
+        return _verified(agreed, marks)
     return Weighed(Outcome.BROKEN, f"two judges disagree: accepted here, refused by sigstore ({refusal})")
 
 

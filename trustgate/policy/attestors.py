@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.sigstore.trusted_root import TrustedRoot
 from trustgate.policy.problems import Code, Problems
 from trustgate.policy.reading import Document
+from trustgate.policy.revocations import build_revoked
 from trustgate.policy.trust_building import Builder
 from trustgate.policy.trust_files import TrustFiles
 from trustgate.policy.trust_roots import build_trust_roots
@@ -51,7 +53,8 @@ def build_attestors(
                 built = _attestor(name, entry, document, files, roots, problems)
                 if built is not None:
                     found[name] = built
-    return found
+    revoked = build_revoked(stores, problems)
+    return {name: replace(one, revoked=revoked) for name, one in found.items()}
 
 
 def _attestor(

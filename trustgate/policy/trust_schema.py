@@ -109,6 +109,18 @@ class TrustRoot(Strict):
     later = frozenset({"mirror", "root"})
 
 
+class RevokedEntry(Strict):
+    """Exactly one of ``key``, ``certificate``, ``openpgp`` and ``evidence``."""
+
+    key: Text | None = None
+    certificate: Text | None = None
+    openpgp: Text | None = None
+    evidence: Text | None = None
+    reason: Text
+    since: Moment | None = None
+    later = frozenset({"logIndex", "serial"})
+
+
 class TrustStoreDocument(Strict):
     api_version: Text
     kind: Text
@@ -116,4 +128,9 @@ class TrustStoreDocument(Strict):
     trust_roots: Annotated[
         dict[str, TrustRoot], Field(min_length=1, max_length=MAX_LIST, default_factory=dict)
     ]
-    parts: ClassVar[dict[str, Any]] = {"attestors": {"*": AttestorEntry}, "trustRoots": {"*": TrustRoot}}
+    revoked: Annotated[list[RevokedEntry], Field(min_length=1, max_length=MAX_LIST, default_factory=list)]
+    parts: ClassVar[dict[str, Any]] = {
+        "attestors": {"*": AttestorEntry},
+        "trustRoots": {"*": TrustRoot},
+        "revoked": RevokedEntry,
+    }

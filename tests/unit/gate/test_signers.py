@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests import notation_world, openpgp_world
 from tests.unit.evidence.notary import scene
-from tests.unit.gate.conftest import ROOT, Answer, Gated, serve_gated
+from tests.unit.gate.conftest import ROOT, SIGNED, Answer, Gated, serve_gated
 from trustgate.errors import OpenPgpUnavailable, StorageUnavailable, TrustgateError, UpstreamRefused
 from trustgate.evidence.attesting import Predicate
 from trustgate.evidence.cosign_key import PrivateKey, public_pem
@@ -32,6 +32,7 @@ from trustgate.evidence.notary.signing import (
 )
 from trustgate.evidence.notation.envelope import COSE, JWS
 from trustgate.evidence.notation.signing import signer_of
+from trustgate.evidence.revoked import key_mark
 from trustgate.evidence.shape import legacy_attestation_tag, legacy_signature_tag
 from trustgate.flows import signatures
 from trustgate.flows.arrivals import new_layers
@@ -616,6 +617,45 @@ def test_docker_is_told_in_the_shape_that_it_shows(gated: Gated) -> None:
     assert error["detail"]["Error"]["Msg"] == error["message"]
     assert "signed by bad-dct, who must not sign here" in error["message"]
     assert "/d/" in error["message"]
+
+
+# --- what is revoked -----------------------------------------------------------------------------
+
+
+def revoking(*names: str) -> str:
+    entries = [f"  - {{key: {key_mark(KEYS[name].public_key())[4:]}, reason: stolen}}" for name in names]
+    return "\n".join([attestors() + "revoked:", *entries, ""])
+
+
+def test_what_was_admitted_is_refused_as_soon_as_its_key_is_revoked(gated: Gated) -> None:
+    """A kept judgement and a cached verdict end with the trust store that they rest on."""
+    pulls = SIGNED.replace("attestor: release", "anyOf: [{attestor: good}, {attestor: bad}]")
+    gated.set_policy({"policies/prod.yaml": pulls, "policies/here.yaml": policy("deny: [bad]", mode="off")})
+    digest = gated.push(str(WEB), "1", "hello")
+    gated.sign(str(WEB), digest, KEYS["good"])
+
+    def pull() -> Answer:
+        return gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1")
+
+    assert [pull().status, pull().status] == [200, 200]
+    gated.set_policy({"trust/attestors.yaml": revoking("good")})
+    refused = pull()
+    assert refused.status == 403
+    assert "signed by good, but it was revoked: stolen" in refused.error["message"]
+    gated.sign(str(WEB), digest, KEYS["bad"])
+    assert pull().status == 200, "it hides no other"
+    gated.set_policy({"trust/attestors.yaml": revoking("good", "bad")})
+    assert pull().status == 403
+
+
+@pytest.mark.parametrize("rule", ["deny: [bad]", "only: [good]", "deny: [good]"])
+def test_what_is_revoked_does_not_arrive(gated: Gated, rule: str) -> None:
+    """Not under ``deny`` either: revoking a denied key lets nobody in."""
+    _digest, tag, raw = signature(gated, "bad")
+    gated.set_policy({"policies/here.yaml": policy(rule), "trust/attestors.yaml": revoking("bad")})
+    refused = put(gated, tag, raw)
+    assert (refused.status, "signed by bad, but it was revoked" in refused.error["message"]) == (403, True)
+    assert evidence_in(gated) == []
 
 
 # --- how often it is judged ----------------------------------------------------------------------

@@ -25,6 +25,7 @@ from trustgate.evidence.helm.question import (
 from trustgate.evidence.helm.refusal import HelmNotUnderstood, HelmRefused
 from trustgate.evidence.helm.trust import GpgTrust, created_before, gpg_identity, weakness
 from trustgate.evidence.model import Outcome, SignatureFact, SignatureKind, Signer, Subject
+from trustgate.evidence.revoked import evidence_marks, why_revoked
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest
 
@@ -103,6 +104,8 @@ def judge_helm(
             signers.append(weighed)
         else:
             reasons.setdefault(weighed.reason, weighed.outcome)
+    if Outcome.REVOKED in reasons.values():
+        signers = []
     outcome, reason = _summed_up(claim, signers, reasons)
     metadata = claim.provenance.metadata
     return replace(
@@ -116,13 +119,14 @@ def judge_helm(
 def _summed_up(
     claim: HelmClaim, signers: Sequence[Signer], reasons: Mapping[str, Outcome]
 ) -> tuple[Outcome, str]:
-    """Who signed; else what is broken; else why nobody who signed is trusted."""
+    """What is revoked; else who signed; else what is broken; else why nobody who signed is trusted."""
     if signers:
         who = ", ".join(signer.attestor for signer in signers[:_SHOWN_NAMES])
         return Outcome.VERIFIED, f"{claim.provenance.file_name} is signed by {who}"
     if not reasons:
         return Outcome.UNTRUSTED, "is signed, and no attestor of type gpg is trusted here"
-    outcome = Outcome.BROKEN if Outcome.BROKEN in reasons.values() else Outcome.UNTRUSTED
+    order = (Outcome.REVOKED, Outcome.BROKEN)
+    outcome = next((one for one in order if one in reasons.values()), Outcome.UNTRUSTED)
     told = [_sentence(reason) for reason, found in reasons.items() if found is outcome]
     return outcome, "; ".join(told[:_SHOWN_NAMES])
 
@@ -212,7 +216,13 @@ def _weigh(
     problem = _problem(claim.provenance, answer.signature, trust, now)
     if problem is not None:
         return problem
-    return _signer(attestor, trust, answer.signature.primary_key, now)
+    primary = answer.signature.primary_key
+    signer = _signer(attestor, trust, primary, now)
+    marks = evidence_marks([claim.evidence]) | {f"openpgp:{primary}"}
+    why = why_revoked(attestor.revoked, marks, None)  # when it was made is what the signer says
+    if why and isinstance(signer, Signer):
+        return _No(f"is signed by {attestor.name}, but {why}", Outcome.REVOKED)
+    return signer
 
 
 def _signer(attestor: Attestor, trust: GpgTrust, primary: str, now: datetime) -> Signer | _No:

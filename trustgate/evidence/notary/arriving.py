@@ -12,8 +12,7 @@ from datetime import datetime
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.model import Outcome, SignatureFact, Signer
 from trustgate.evidence.notary.chain import TrustedSet, open_set
-from trustgate.evidence.notary.fields import shown
-from trustgate.evidence.notary.judge import MetadataSet, is_anchored, notary_fact
+from trustgate.evidence.notary.judge import MetadataSet, notary_fact, why_foreign, why_taken_back
 from trustgate.evidence.notary.keys import TufKey
 from trustgate.evidence.notary.trust import DOCKERS_ROLES, NotaryTrust
 from trustgate.evidence.notary.verify import root_signers, valid_signers
@@ -51,6 +50,7 @@ def _fact(
     keys = _keys(opened, role)
     signers: list[Signer] = []
     reasons: list[str] = []
+    revoked = ""
     for one in attestors:
         if not isinstance(one.trust, NotaryTrust):
             continue
@@ -58,7 +58,11 @@ def _fact(
         if problem:
             reasons.append(problem)
         else:
+            why = why_taken_back(opened, one, one.trust, role)
+            revoked = revoked or (why and f"the {role} is signed in the name of {one.name}, but {why}")
             signers += [Signer(one.name, f"tuf:{key.canonical_id}") for key in keys]
+    if revoked:
+        return notary_fact(Digest.of(raw), Outcome.REVOKED, revoked, repository=opened.gun)
     if signers:
         names = ", ".join(dict.fromkeys(signer.attestor for signer in signers))
         outcome, reason = Outcome.VERIFIED, f"the {role} is signed in the name of {names}"
@@ -78,10 +82,9 @@ def _keys(opened: TrustedSet, role: str) -> tuple[TufKey, ...]:
 
 def _why_not(opened: TrustedSet, one: Attestor, trust: NotaryTrust, role: str, now: datetime) -> str:
     """Why the file is not this attestor's; empty when it is."""
-    if not trust.is_about(opened.gun):
-        return f"{one.name} does not speak for {shown(opened.gun)}"
-    if not is_anchored(opened, trust):
-        return f"its root is not signed by a root key that {one.name} pins"
+    foreign = why_foreign(opened, one, trust)
+    if foreign:
+        return foreign
     if not _speaks_for(trust, role):
         return f"{one.name} counts other delegations only"
     if role != "root" and opened.open_role(role) is None:

@@ -17,11 +17,19 @@ from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.model import Outcome, SignatureFact, SignatureKind, Signer, Subject
 from trustgate.evidence.notary.canonical import Malformed
 from trustgate.evidence.notary.chain import TrustedSet, open_set
-from trustgate.evidence.notary.fields import shown
+from trustgate.evidence.notary.fields import parent_of, shown
 from trustgate.evidence.notary.keys import TufKey
 from trustgate.evidence.notary.metadata import FileMeta
-from trustgate.evidence.notary.trust import NotaryTrust
+from trustgate.evidence.notary.trust import TARGETS, NotaryTrust
 from trustgate.evidence.notary.verify import root_signers, valid_signers
+from trustgate.evidence.revoked import (
+    Marks,
+    Revoked,
+    certificate_marks,
+    evidence_marks,
+    key_mark,
+    why_revoked,
+)
 from trustgate.oci.digest import Digest
 
 MAX_REASON_CHARACTERS: Final = 400
@@ -133,12 +141,9 @@ def _ask(
 ) -> _Answer:
     """What one attestor's pinned keys and roles say."""
     listed = Digest.of(opened.targets.signed.raw)
-    if not trust.is_about(opened.gun):
-        reason = f"{attestor.name} does not speak for {shown(opened.gun)}"
-        return _Answer(Outcome.UNTRUSTED, reason, listed, anchored=False)
-    if not is_anchored(opened, trust):
-        reason = f"its root is not signed by a root key that {attestor.name} pins"
-        return _Answer(Outcome.UNTRUSTED, reason, listed, anchored=False)
+    foreign = why_foreign(opened, attestor, trust)
+    if foreign:
+        return _Answer(Outcome.UNTRUSTED, foreign, listed, anchored=False)
     words, problem = _words(opened, trust)
     word = _find(words, tag, subject)
     if word is None:
@@ -153,6 +158,9 @@ def _ask(
             f"signed by {attestor.name}, outside the time that the trust store gives it",
             evidence,
         )
+    why = why_taken_back(opened, attestor, trust, word.role)
+    if why:
+        return _Answer(Outcome.REVOKED, f"signed in the name of {attestor.name}, but {why}", evidence)
     signers = tuple(Signer(attestor.name, f"tuf:{key.canonical_id}") for key in word.signers)
     return _Answer(
         Outcome.VERIFIED,
@@ -162,11 +170,57 @@ def _ask(
     )
 
 
-def is_anchored(opened: TrustedSet, trust: NotaryTrust) -> bool:
+def why_foreign(opened: TrustedSet, attestor: Attestor, trust: NotaryTrust) -> str:
+    """Why the set is not this attestor's at all; empty when it is."""
+    if not trust.is_about(opened.gun):
+        return f"{attestor.name} does not speak for {shown(opened.gun)}"
+    if not is_anchored(opened, trust):
+        return f"its root is not signed by a root key that {attestor.name} pins"
+    return ""
+
+
+def why_taken_back(opened: TrustedSet, attestor: Attestor, trust: NotaryTrust, role: str) -> str:
+    """Why a role that counts is revoked: its file, a key on the way to it, or the pins that remain don't do.
+
+    Notary proves no time. Keys of snapshots and timestamps say nothing about a tag, and are not asked.
+    """
+    entries = attestor.revoked
+    if not entries:
+        return ""
+    keys = list(valid_signers(opened.root.signed, root_signers(opened.root, opened.gun, None).keys))
+    raw = opened.root.signed.raw
+    while role != "root":
+        spoken = opened.open_role(role)
+        if spoken is None:
+            break
+        keys += spoken.signers
+        raw = spoken.targets.signed.raw if raw is opened.root.signed.raw else raw
+        role = "root" if role == TARGETS else parent_of(role)
+    marks = evidence_marks([Digest.of(raw)]).union(*map(_marks, keys))
+    why = why_revoked(entries, marks, None)
+    if why or is_anchored(opened, trust, entries):
+        return why
+    pinned = (key for root in opened.roots for key in root.roles["root"].keys if trust.pins(key))
+    return why_revoked(entries, frozenset().union(*map(_marks, pinned)), None) or "its root key was revoked"
+
+
+def _marks(key: TufKey) -> Marks:
+    """By its ids, as docker and notary show them, and as every other key."""
+    found = {f"key:{key.id}", f"key:{key.canonical_id}"}
+    if key.material is not None:
+        found.add(key_mark(key.material))
+    return certificate_marks([key.certificate] if key.certificate else []) | found
+
+
+def is_anchored(opened: TrustedSet, trust: NotaryTrust, revoked: Sequence[Revoked] = ()) -> bool:
     """Whether a root of the chain is signed by pinned keys alone to its threshold; each later one is
     proven by the one before it already."""
     for root in opened.roots:
-        pinned = tuple(key for key in root_signers(root, opened.gun, None).keys if trust.pins(key))
+        pinned = tuple(
+            key
+            for key in root_signers(root, opened.gun, None).keys
+            if trust.pins(key) and not why_revoked(revoked, _marks(key), None)
+        )
         if pinned and len(valid_signers(root.signed, pinned)) >= root.roles["root"].threshold:
             return True
     return False
@@ -225,7 +279,10 @@ def _unnamed(
 
 
 def _together(opened: TrustedSet, answers: Sequence[_Answer]) -> SignatureFact:
-    """One fact: whoever verifies it, else the worst that was found."""
+    """One fact: that it is revoked, else whoever verifies it, else the worst that was found."""
+    revoked = next((answer for answer in answers if answer.outcome is Outcome.REVOKED), None)
+    if revoked is not None:
+        return notary_fact(revoked.evidence, revoked.outcome, revoked.reason)
     verified = [answer for answer in answers if answer.outcome is Outcome.VERIFIED]
     if verified:
         signers = tuple(dict.fromkeys(signer for answer in verified for signer in answer.signers))

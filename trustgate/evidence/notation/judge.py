@@ -30,6 +30,8 @@ from trustgate.evidence.notation.verification import (
     weigh,
     worst,
 )
+from trustgate.evidence.revoked import certificate_marks, evidence_marks, why_revoked
+from trustgate.oci.digest import Digest
 
 ASK_AGAIN: Final = timedelta(minutes=1)
 """How long an outcome holds that hung on an authority which gave no answer."""
@@ -86,6 +88,10 @@ def _concluded(
     if not verified:
         fact = _fact(candidate, Outcome.UNTRUSTED, _why_not(weighed))
         return replace(fact, valid_until=turn, revocation=state)
+    why = _why_revoked(candidate, sound, verified)
+    if why:
+        fact = _fact(candidate, Outcome.REVOKED, why)
+        return replace(fact, valid_until=turn, revocation=state)
     identity = f"x509:{spki_sha256(sound.chain.leaf)}"
     names = ", ".join(dict.fromkeys(one.name for one, _ in verified))
     logged = tuple(dict.fromkeys(one.problem for _, by in verified for one in by.logged))
@@ -108,6 +114,20 @@ def _concluded(
         revocation=state,
         valid_until=turn,
     )
+
+
+def _why_revoked(
+    candidate: NotationCandidate, sound: Sound, verified: Sequence[tuple[Attestor, Verification]]
+) -> str:
+    """By the trust store: the signature, a certificate of its chain, or a key in one."""
+    digests = [candidate.manifest.digest, *(layer.digest for layer in candidate.manifest.layers)]
+    marks = evidence_marks([*digests, Digest.of(sound.envelope.signature)])
+    marks |= certificate_marks(sound.chain.certificates)
+    for one, by in verified:
+        why = why_revoked(one.revoked, marks, by.signed_at)
+        if why:
+            return f"signed by {one.name}, but {why}"
+    return ""
 
 
 def _why_not(weighed: Sequence[tuple[Attestor, Verification]]) -> str:

@@ -52,6 +52,9 @@ def _why_not(
         return "too-few-signers", f"{had} of {require.count} required signers"
     if signers:
         return "signer-missing", f"{words.participle} by {some(names_of(signers))}, which is not enough"
+    revoked = [fact for fact in facts if fact.outcome is Outcome.REVOKED]
+    if revoked:
+        return f"{words.noun}-revoked", f"no valid {words.noun}: {revoked[0].reason}"
     broken = [fact for fact in facts if fact.outcome is Outcome.BROKEN]
     if broken:
         return f"{words.noun}-broken", f"no valid {words.noun}: {broken[0].reason}"

@@ -26,6 +26,7 @@ _CODES: Final = {
     Outcome.UNTRUSTED: "signer-not-trusted",
     Outcome.BROKEN: "signature-broken",
     Outcome.NOT_UNDERSTOOD: "signature-not-understood",
+    Outcome.REVOKED: "signature-revoked",
     Outcome.VERIFIED: "signer-not-allowed",
 }
 _Fact = SignatureFact | AttestationFact
@@ -42,7 +43,7 @@ def check_signers(check: Signers, evidence: Evidence, now: datetime) -> Answer:
             lost = why
         case Known(facts):
             lost = "" if facts else "nothing of it was judged"
-    refused = _denied(check.deny, facts) or _not_allowed(check.only, facts, now)
+    refused = _revoked(facts) or _denied(check.deny, facts) or _not_allowed(check.only, facts, now)
     if refused is not None:
         return refused
     lost = lost or next(_undecided(check, facts, now), "")
@@ -50,6 +51,14 @@ def check_signers(check: Signers, evidence: Evidence, now: datetime) -> Answer:
         return unknown("evidence-unreachable", f"who signed it can't be judged now: {lost}", _AGAIN)
     signers = names_of(frozenset(signer for fact in facts for signer in fact.signers))
     return passed("signers-allowed", f"signed by {some(signers)}" if signers else "signed by nobody denied")
+
+
+def _revoked(facts: Sequence[_Fact]) -> Answer | None:
+    """Under either word: who is denied does not get in because their key was revoked, too."""
+    found = next((fact for fact in facts if fact.outcome is Outcome.REVOKED), None)
+    if found is None:
+        return None
+    return failed(_CODES[Outcome.REVOKED], found.reason, fix="sign it with a key that is not revoked")
 
 
 def _denied(denied: Sequence[Attestor], facts: Sequence[_Fact]) -> Answer | None:

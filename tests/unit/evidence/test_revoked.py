@@ -1,0 +1,343 @@
+"""What a trust store takes back, in every format: it verifies for nobody, and hides nothing beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import notation_world, signing_world
+from tests import sigstore_world as world
+from tests.unit.evidence import test_attestation as attested
+from tests.unit.evidence.helm import test_judge_helm as helm
+from tests.unit.evidence.notary import scene
+from tests.unit.evidence.notation import test_timestamps as stamped
+from tests.unit.evidence.test_key_witnesses import ALICE, MALLORY, SUBJECT, alice, made
+from tests.unit.evidence.test_keyless import ci
+from tests.unit.policy import scenes
+from trustgate.evidence.attestor import Attestor
+from trustgate.evidence.cosign import judge, judge_all
+from trustgate.evidence.model import Known, Outcome, SignatureFact
+from trustgate.evidence.notary.arriving import judge_published
+from trustgate.evidence.notation.judge import judge_notation
+from trustgate.evidence.revoked import Revoked, key_mark, why_revoked
+from trustgate.oci.digest import Digest
+from trustgate.policy.document import load
+from trustgate.policy.engine import evaluate
+from trustgate.policy.model import Action, VerdictKind
+
+BEFORE, AFTER = world.SIGNED - timedelta(days=1), world.SIGNED + timedelta(days=1)
+KEY = key_mark(ALICE.public_key())
+
+
+def taken_back(one: Attestor, mark: str, since: datetime | None = None) -> Attestor:
+    return replace(one, revoked=(Revoked("key:" + "0" * 64, "another"), Revoked(mark, "stolen", since)))
+
+
+def sha256(certificate: x509.Certificate) -> str:
+    return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
+
+
+def fact(raw: bytes, *attestors: Attestor) -> SignatureFact:
+    candidate = signing_world.bundle_candidate(SUBJECT, raw)
+    return judge(candidate, subject=SUBJECT, attestors=attestors, now=world.NOW)
+
+
+def gone(found: SignatureFact, why: str = "it was revoked") -> None:
+    assert (found.outcome, found.signers) == (Outcome.REVOKED, ()), found.reason
+    assert why in found.reason
+
+
+# --- by key --------------------------------------------------------------------------------------
+
+
+def test_a_key() -> None:
+    raw = world.bundle_of(made())
+    assert fact(raw, alice()).outcome is Outcome.VERIFIED
+    gone(fact(raw, taken_back(alice(), KEY)))
+    twin = replace(alice(), name="twin", revoked=taken_back(alice(), KEY).revoked)
+    gone(fact(raw, taken_back(alice(), KEY), twin))
+    assert fact(raw, taken_back(alice(), key_mark(MALLORY.public_key()))).outcome is Outcome.VERIFIED
+
+
+def test_since_asks_for_a_proven_time() -> None:
+    """The log of the bundle proves ``SIGNED``; without a log or a trusted root nothing does."""
+    raw, silent = world.bundle_of(made()), world.bundle_of(made(), entries=[])
+    assert fact(raw, taken_back(alice(), KEY, AFTER)).outcome is Outcome.VERIFIED
+    for since in (BEFORE, world.SIGNED):
+        gone(fact(raw, taken_back(alice(), KEY, since)), f"revoked on {since:%Y-%m-%d}: stolen")
+    unproven = "revoked on 2026-03-02: stolen, and nothing proves that it is older"
+    gone(fact(silent, taken_back(alice(), KEY, AFTER)), unproven)
+    bare = signing_world.trusted(ALICE)
+    gone(fact(raw, taken_back(bare, KEY, AFTER)), unproven)
+    # what only one of two roots proves is not proven for the other
+    gone(fact(raw, taken_back(alice(), KEY, AFTER), taken_back(bare, KEY, AFTER)), unproven)
+
+
+def test_a_piece_of_evidence() -> None:
+    one = made()
+    raw = world.bundle_of(one)
+    candidate = signing_world.bundle_candidate(SUBJECT, raw)
+    for digest in (candidate.evidence, candidate.layer.digest, Digest.of(one.signature)):
+        gone(fact(raw, taken_back(alice(), f"evidence:{digest}")))
+    other = world.bundle_of(made(), entries=[])
+    assert fact(other, taken_back(alice(), f"evidence:{candidate.layer.digest}")).outcome is Outcome.VERIFIED
+
+
+def test_a_signature_under_a_tag_by_its_own_digest_alone() -> None:
+    """The manifest and the payload are shared with other signers."""
+    candidate = signing_world.legacy_candidate(SUBJECT, ALICE)
+    attestor = signing_world.trusted(ALICE)
+    for digest in (candidate.evidence, candidate.layer.digest):
+        spared = taken_back(attestor, f"evidence:{digest}")
+        assert (
+            judge(candidate, subject=SUBJECT, attestors=[spared], now=world.NOW).outcome is Outcome.VERIFIED
+        )
+    gone(judge(candidate, subject=SUBJECT, attestors=[taken_back(attestor, KEY)], now=world.NOW))
+
+
+def test_what_verifies_for_nobody_stays_what_it_is() -> None:
+    raw = world.bundle_of(made(MALLORY))
+    found = fact(raw, taken_back(alice(), key_mark(MALLORY.public_key())))
+    assert found.outcome is Outcome.UNTRUSTED
+
+
+# --- by certificate ------------------------------------------------------------------------------
+
+
+def test_keyless() -> None:
+    one = world.sign_statement(SUBJECT)
+    raw, leaf = world.bundle_of(one), one.certificate
+    assert leaf is not None
+    for mark in (f"certificate:{sha256(leaf)}", key_mark(leaf.public_key())):
+        gone(fact(raw, taken_back(ci(), mark)))
+        assert fact(raw, taken_back(ci(), mark, AFTER)).outcome is Outcome.VERIFIED
+        gone(fact(raw, taken_back(ci(), mark, BEFORE)))
+    assert fact(raw, taken_back(ci(), KEY)).outcome is Outcome.VERIFIED
+
+
+def notation(mark: str, since: datetime | None = None, *, stamp: bool = False) -> SignatureFact:
+    parts = stamped.stamped(notation_world.parts()) if stamp else notation_world.parts()
+    trust = stamped.trust() if stamp else notation_world.trust()
+    return judge_notation(
+        notation_world.signed(parts),
+        subject=notation_world.SUBJECT,
+        attestors=[taken_back(Attestor("acme", trust), mark, since)],
+        now=notation_world.NOW,
+    )
+
+
+def test_notation() -> None:
+    signer, root = notation_world.signer(), notation_world.root()
+    assert notation(KEY).outcome is Outcome.VERIFIED
+    for one in (signer.certificate, root.certificate):
+        for mark in (f"certificate:{sha256(one)}", key_mark(one.public_key())):
+            gone(notation(mark))
+    leaf = key_mark(signer.certificate.public_key())
+    later = notation_world.SIGNED_AT + timedelta(seconds=1)
+    gone(notation(leaf, later), "nothing proves that it is older")
+    assert notation(leaf, later, stamp=True).outcome is Outcome.VERIFIED
+    gone(notation(leaf, notation_world.SIGNED_AT, stamp=True))
+
+
+def test_notation_by_its_digest() -> None:
+    candidate = notation_world.signed(notation_world.parts())
+    digests = (candidate.manifest.digest, candidate.manifest.layers[0].digest)
+    for digest in digests:
+        one = taken_back(Attestor("acme", notation_world.trust()), f"evidence:{digest}")
+        gone(
+            judge_notation(candidate, subject=notation_world.SUBJECT, attestors=[one], now=notation_world.NOW)
+        )
+
+
+# --- charts and trust data -----------------------------------------------------------------------
+
+
+def test_a_chart() -> None:
+    provenance = helm.signed()
+    for mark in (f"openpgp:{helm.KEY.fingerprint}", f"evidence:{Digest.of(provenance)}"):
+        both = [taken_back(helm.attestor(), mark), taken_back(helm.attestor(name="twin"), mark)]
+        gone(helm.judged(provenance, attestors=both))
+        gone(helm.judged(provenance, attestors=[both[0], helm.attestor(name="another")]))
+        # what the signer says of the time is no proof
+        gone(helm.judged(provenance, attestors=[taken_back(helm.attestor(), mark, AFTER.replace(year=2999))]))
+    other = taken_back(helm.attestor(), f"openpgp:{helm.OTHER.fingerprint}")
+    assert helm.judged(provenance, attestors=[other]).outcome is Outcome.VERIFIED
+
+
+def notary_marks(one: Any) -> list[str]:
+    return [f"key:{one.key.id}", f"key:{one.key.canonical_id}", key_mark(one.key.material)]
+
+
+@pytest.mark.parametrize("who", ["root", "targets", "alice"])
+def test_trust_data_by_each_key_on_the_way(who: str) -> None:
+    one = scene.root() if who == "root" else scene.signer(who)
+    for mark in notary_marks(one):
+        standing = scene.scene()
+        standing.attestors = [taken_back(scene.attestor(), mark)]
+        gone(standing.weigh().fact)
+    for mark in notary_marks(scene.signer("snapshot")):
+        standing = scene.scene()
+        standing.attestors = [taken_back(scene.attestor(), mark)]
+        assert standing.weigh().fact.outcome is Outcome.VERIFIED, "it says nothing about a tag"
+
+
+def test_trust_data_whose_pin_was_rotated_away() -> None:
+    """The pin that was taken back anchors nothing; another one does."""
+    old, new = scene.root(), scene.root("new")
+    first = scene.sign_metadata(
+        scene.root_document(scene.root_roles(), version=1, expires=scene.LATER), [old]
+    )
+    standing = scene.scene()
+    standing.documents["root"] = scene.root_document(
+        scene.root_roles(root=scene.role_keys(new)), version=2, expires=scene.LATER
+    )
+    standing.signers["root"] = [old, new]
+    standing.older_roots = [first]
+    for pins, wanted in (((old,), Outcome.REVOKED), ((old, new), Outcome.VERIFIED)):
+        standing.attestors = [
+            taken_back(scene.attestor(given=scene.trust(*pins)), key_mark(old.key.material))
+        ]
+        assert standing.weigh().fact.outcome is wanted
+
+
+def test_trust_data_that_is_published_by_a_revoked_key() -> None:
+    """A publish that ``deny`` would refuse does not become a stranger's."""
+    built = scene.scene().build()
+
+    def published(*attestors: Attestor) -> list[Outcome]:
+        roles = ("root", "targets", "targets/releases")
+        facts = judge_published(built, roles, gun=scene.GUN, attestors=attestors, now=scene.NOW)
+        return [one.outcome for one in facts]
+
+    assert published(scene.attestor()) == [Outcome.VERIFIED] * 3
+    assert (
+        published(taken_back(scene.attestor(), key_mark(scene.root().key.material))) == [Outcome.REVOKED] * 3
+    )
+    assert published(taken_back(scene.attestor(), key_mark(scene.signer("alice").key.material))) == [
+        Outcome.VERIFIED,
+        Outcome.VERIFIED,
+        Outcome.REVOKED,
+    ]
+
+
+# --- beside others, and under every rule ---------------------------------------------------------
+
+
+def test_it_hides_no_other_candidate() -> None:
+    candidates = [
+        signing_world.bundle_candidate(SUBJECT, world.bundle_of(made(key))) for key in (ALICE, MALLORY)
+    ]
+    revoked = taken_back(alice(), KEY).revoked
+    other = replace(signing_world.trusted(MALLORY, "mallory"), revoked=revoked)
+    for order in (candidates, candidates[::-1]):
+        facts = judge_all(order, subject=SUBJECT, attestors=[taken_back(alice(), KEY), other], now=world.NOW)
+        assert {one.outcome: one.attestors for one in facts} == {
+            Outcome.REVOKED: (),
+            Outcome.VERIFIED: ("mallory",),
+        }
+
+
+CANDIDATES = [
+    signing_world.bundle_candidate(SUBJECT, raw)
+    for raw in (
+        world.bundle_of(made()),
+        world.bundle_of(made(), entries=[]),
+        world.bundle_of(made(MALLORY), entries=[]),
+        world.bundle_of(world.sign_statement(SUBJECT)),
+        b"{}",
+    )
+]
+MARKS = [KEY, key_mark(MALLORY.public_key()), *(f"evidence:{one.layer.digest}" for one in CANDIDATES)]
+ENTRIES = st.builds(Revoked, st.sampled_from(MARKS), st.just("why"), st.sampled_from([None, BEFORE, AFTER]))
+RULES = [
+    ("pull", "contentTrust: {require: {attestor: alice}}"),
+    ("pull", "contentTrust: {require: {anyOf: [{attestor: alice}, {attestor: mallory}]}}"),
+    ("pull", "contentTrust: {require: {atLeast: 2, of: [alice, twin, mallory]}}"),
+    ("push", "signers: {deny: [alice]}"),
+    ("push", "signers: {deny: [mallory]}"),
+    ("push", "signers: {only: [twin, mallory]}"),
+]
+
+
+def verdict(action: str, rule: str, candidates: Sequence[Any], entries: Sequence[Revoked]) -> VerdictKind:
+    policies = load(
+        scenes.tree(
+            scenes.policy(f"- id: one\n  {rule}", scope=f"repositories: ['**'], actions: [{action}]"),
+            attestors=("alice", "twin", "mallory"),
+        ),
+        revision="r",
+    )
+    # the rules' attestors are names here; by whom the facts are, the real judges say
+    attestors = [
+        replace(one, revoked=tuple(entries))
+        for one in (
+            alice(),
+            replace(signing_world.trusted(ALICE), name="twin"),
+            signing_world.trusted(MALLORY, "mallory"),
+        )
+    ]
+    named = {one.name: one for one in attestors}
+    rules = tuple(replace(one, check=_renamed(one.check, named)) for one in policies.rules)
+    facts = judge_all(candidates, subject=SUBJECT, attestors=attestors, now=world.NOW)
+    found = Known(facts)
+    subject = scenes.subject(signatures=found, digest=SUBJECT)
+    evidence = replace(scenes.evidence(subject), arriving=found)
+    request = scenes.pull(action=Action(action), tag=None, digest=SUBJECT)
+    return evaluate(replace(policies, rules=rules), request, evidence, world.NOW).kind
+
+
+def _renamed(part: Any, named: dict[str, Attestor]) -> Any:
+    """A check with the attestors of this test in place of the policy's, which have other keys."""
+    if isinstance(part, Attestor):
+        return named[part.name]
+    if isinstance(part, tuple):
+        return tuple(_renamed(one, named) for one in part)
+    changed = {
+        name: _renamed(getattr(part, name), named)
+        for name in ("require", "attestor", "items", "attestors", "only", "deny")
+        if hasattr(part, name)
+    }
+    return replace(part, **changed) if changed else part
+
+
+@given(
+    st.sampled_from(RULES),
+    st.lists(st.sampled_from(CANDIDATES), max_size=3),
+    st.lists(ENTRIES, max_size=3),
+    ENTRIES,
+)
+@settings(max_examples=150, deadline=None)
+def test_an_entry_never_turns_a_no_into_a_yes(
+    rule: tuple[str, str], candidates: list[Any], entries: list[Revoked], more: Revoked
+) -> None:
+    before = verdict(*rule, candidates, entries)
+    for after in (verdict(*rule, candidates, [*entries, more]), verdict(*rule, candidates, [more, *entries])):
+        assert (before, after) != (VerdictKind.DENY, VerdictKind.ALLOW)
+
+
+@given(st.lists(ENTRIES, max_size=4), st.sampled_from([None, BEFORE, world.SIGNED]))
+def test_the_order_of_entries_says_nothing(entries: list[Revoked], proven: datetime | None) -> None:
+    found = {bool(why_revoked(order, MARKS, proven)) for order in (entries, entries[::-1])}
+    assert len(found) == 1
+
+
+def test_attestations_too() -> None:
+    one = attested.by_key()
+    bundle, raw = world.bundle_of(one), attested.envelope(one)
+    for candidate in (bundle, attested.layer(raw)):
+        for mark in (key_mark(attested.ALICE.public_key()), f"evidence:{Digest.of(one.signature)}"):
+            found = attested.judged(candidate, taken_back(attested.KEY, mark))
+            assert (found.outcome, found.signers) == (Outcome.REVOKED, ())
+    by_layer = taken_back(attested.KEY, f"evidence:{Digest.of(raw)}")
+    assert attested.judged(attested.layer(raw), by_layer).outcome is Outcome.REVOKED
+    spared = taken_back(attested.KEY, f"evidence:{signing_world.EVIDENCE}")
+    assert attested.judged(attested.layer(raw), spared).outcome is Outcome.VERIFIED

@@ -1,0 +1,79 @@
+"""``revoked:`` in a trust store: what loads, what does not, and for whom it counts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.unit.policy.scenes import fact, judge, only, policy, policy_set, problems_of, signed, subject, tree
+from trustgate.evidence.model import Known, Outcome
+from trustgate.evidence.revoked import Revoked
+from trustgate.policy.document import load
+from trustgate.policy.model import RuleOutcome
+
+HEX = "ab" * 32
+FINGERPRINT = "AB" * 20
+
+
+def with_entry(entry: str) -> dict[str, bytes]:
+    files = tree(policy(signed("{attestor: ci}")), attestors=("ci", "qa"))
+    files["trust/attestors.yaml"] += f"revoked: {entry}\n".encode()
+    return files
+
+
+@pytest.mark.parametrize(
+    ("entry", "mark"),
+    [
+        (f"key: '{HEX}'", f"key:{HEX}"),
+        (f"certificate: '{HEX}'", f"certificate:{HEX}"),
+        (f"openpgp: '{FINGERPRINT}'", f"openpgp:{FINGERPRINT}"),
+        (f"evidence: 'sha256:{HEX}'", f"evidence:sha256:{HEX}"),
+    ],
+)
+def test_each_kind_counts_for_every_attestor(entry: str, mark: str) -> None:
+    files = with_entry(f"[{{{entry}, reason: stolen, since: 2026-10-01}}]")
+    other = files["trust/attestors.yaml"].replace(b"  ci:", b"  more:").replace(b"  qa:", b"  others:")
+    files["trust/more.yaml"] = other.partition(b"revoked:")[0]
+    wanted = Revoked(mark, "stolen", datetime(2026, 10, 1, tzinfo=UTC))
+    found = {one.name: one.revoked for one in load(files, revision="r").attestors}
+    assert found == dict.fromkeys(("ci", "qa", "more", "others"), (wanted,))
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("[]", "is empty"),
+        ("[{reason: stolen}]", "expected exactly one of key, certificate, openpgp, evidence; found 0"),
+        (f"[{{key: {HEX}, certificate: {HEX}, reason: stolen}}]", "expected exactly one"),
+        (f"[{{key: {HEX}}}]", 'missing key "reason"'),
+        (f"[{{key: {HEX}, reason: ''}}]", "expected a text"),
+        (f"[{{key: {HEX.upper()}, reason: stolen}}]", "64 lower-case hex digits"),
+        (f"[{{key: 'sha256:{HEX}', reason: stolen}}]", "revokes nothing"),
+        (f"[{{openpgp: {FINGERPRINT[:16]}, reason: stolen}}]", "40 upper-case hex digits"),
+        (f"[{{evidence: {HEX}, reason: stolen}}]", "expected a digest"),
+        (f"[{{key: {HEX}, reason: stolen, since: yesterday}}]", "is no date"),
+        (f"[{{key: {HEX}, reason: stolen, until: 2027-01-01}}]", 'unknown key "until"'),
+        ("[{logIndex: 4, reason: stolen}]", '"logIndex" is not supported'),
+    ],
+)
+def test_what_does_not_load(entry: str, why: str) -> None:
+    found = problems_of(with_entry(entry))
+    assert any(why in problem for problem in found), found
+
+
+def test_a_change_is_another_trust_store() -> None:
+    """Judgements are kept under its revision."""
+    entries = (f"[{{key: {HEX}, reason: stolen}}]", f"[{{key: {HEX}, reason: stolen, since: 2026-10-01}}]")
+    revisions = {load(with_entry(one), revision="r").trust_revision for one in entries}
+    assert len(revisions) == 2
+
+
+def test_a_rule_says_that_it_was_revoked() -> None:
+    policies = policy_set(policy(signed("{attestor: ci}")), attestors=("ci",))
+    gone = fact(outcome=Outcome.REVOKED, reason="signed by ci, but it was revoked: stolen")
+    result = only(judge(policies, subject(signatures=Known((gone,)))))
+    assert (result.outcome, result.reason_code) == (RuleOutcome.FAIL, "signature-revoked")
+    assert "signed by ci, but it was revoked: stolen" in result.message
+    both = only(judge(policies, subject(signatures=Known((gone, fact("ci"))))))
+    assert both.outcome is RuleOutcome.PASS
