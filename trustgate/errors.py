@@ -265,6 +265,12 @@ class UpstreamFailed(TrustgateError):
     code = "upstream-failed"
 
 
+class AnswerTooLarge(UpstreamFailed):
+    """Another machine, or a file that stands for it, has more bytes than are read."""
+
+    code = "answer-too-large"
+
+
 class UpstreamRefused(TrustgateError):
     """Another registry understood the request and refused it."""
 

@@ -27,16 +27,9 @@ from tests.interop.world import ROOT, Server, check_golden, run, start_server
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.model import Outcome, Subject
 from trustgate.evidence.notary.judge import MetadataSet, judge_notary
-from trustgate.evidence.notary.private_key import read_delegation_key
 from trustgate.evidence.notary.trust import notary_trust
-from trustgate.evidence.signature_bytes import PrivateKey
-from trustgate.flows.sign_tag import sign_tag
 from trustgate.oci.digest import Digest
-from trustgate.oci.names import Tag
 from trustgate.policy.document import load
-from trustgate.remote.docker_config import Credential
-from trustgate.remote.layout import LayoutSource
-from trustgate.remote.notary import NotaryClient
 
 pytestmark = pytest.mark.interop
 
@@ -462,7 +455,7 @@ def test_who_must_not_publish_is_told_so_by_docker_and_notary(
 
 @pytest.mark.parametrize("client", _dockers())
 def test_a_tag_that_is_signed_here_docker_and_notary_accept(
-    trust: TrustWorld, daemon: DockerDaemon, tmp_path: Path, client: str, monkeypatch: pytest.MonkeyPatch
+    trust: TrustWorld, daemon: DockerDaemon, tmp_path: Path, client: str
 ) -> None:
     """docker makes the repository, its signer and the signer's key; tags are signed here and by docker."""
 
@@ -486,24 +479,16 @@ def test_a_tag_that_is_signed_here_docker_and_notary_accept(
     docker("trust", "sign", f"{name}:theirs")
     assert "No valid trust data for ours" in docker("pull", f"{name}:ours", check=False, trusting=True)
 
-    monkeypatch.setenv("SSL_CERT_FILE", str(trust.ca))
     pin = json.loads(docker("trust", "inspect", name))[0]["AdministrativeKeys"]
     (root_key,) = (key["ID"] for role in pin if role["Name"] == "Root" for key in role["Keys"])
-    source = LayoutSource(tmp_path / "layout", create=True)
-    _status, headers, raw = trust.get(f"/v2/{repository}/manifests/ours")
-    source.put_manifest(raw, headers["content-type"], Tag("ours"))
-    with NotaryClient(trust.server.url, name, Credential(*trust.secrets["ci"], "test")) as server:
-        done = sign_tag(
-            source,
-            Tag("ours"),
-            server,
-            _key_of(trust, carol),
-            gun=name,
-            role=f"targets/{carol}",
-            trust=notary_trust(root_key_ids=[root_key]),
-            now=datetime.now(UTC),
-        )
-    assert done.subject == headers["docker-content-digest"]
+    asked = ("verify", "--policy", f"dir:{_policy_of(tmp_path / 'policy', root_key)}", "-o", "json")
+    assert trust.run("ci", "trustgate", *asked, f"{name}:theirs").returncode == 0
+    assert trust.run("ci", "trustgate", *asked, f"{name}:ours", check=False).returncode == 1
+    by_carol = ("--key", _key_file_of(trust, carol), "--role", f"targets/{carol}", "--root-key", root_key)
+    trust.run("ci", "trustgate", "sign", "--notary-v1", *by_carol, f"{name}:ours")
+    for tag in ("theirs", "ours"):
+        said = json.loads(trust.run("ci", "trustgate", *asked, f"{name}:{tag}").stdout)
+        assert [one["outcome"] for one in said["candidates"]] == ["verified"]
     listed = trust.notary("prod", f"listing-{carol}", "list", name)
     assert {"ours", "theirs"} <= {line.split()[0] for line in listed.splitlines() if line.split()}
     shown = json.loads(docker("trust", "inspect", name))[0]["SignedTags"]
@@ -517,11 +502,27 @@ def test_a_tag_that_is_signed_here_docker_and_notary_accept(
     assert f"Tagging {name}@sha256:" in docker("pull", f"{name}:ours", trusting=True)
 
 
-def _key_of(trust: TrustWorld, name: str) -> PrivateKey:
+def _key_file_of(trust: TrustWorld, name: str) -> Path:
     """As docker keeps it: encrypted, with a header that says whose it is."""
     private = trust.folder / "home-ci" / ".docker" / "trust" / "private"
-    (pem,) = (raw for path in private.iterdir() if f"role: {name}\n".encode() in (raw := path.read_bytes()))
-    return read_delegation_key(pem, PASSPHRASES["DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE"].encode())
+    (path,) = (path for path in private.iterdir() if f"role: {name}\n".encode() in path.read_bytes())
+    return path
+
+
+def _policy_of(folder: Path, root_key: str) -> Path:
+    """What is pulled is signed in trust data under this root."""
+    head = "apiVersion: trustgate.dev/v1\n"
+    for name, text in {
+        "trustgate.yaml": POLICY,
+        "trust/dct.yaml": f"{head}kind: TrustStore\nattestors:\n"
+        f'  dct: {{type: notary-v1, rootKeyIds: ["{root_key}"]}}\n',
+        "policies/signed.yaml": f"{head}kind: Policy\nmetadata: {{name: prod}}\nmode: enforce\n"
+        'scope: {repositories: ["shop/**"]}\n'
+        "rules: [{id: signed, contentTrust: {require: {attestor: dct}}}]\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
 
 
 def _head(trust: TrustWorld, repository: str, tag: str) -> Subject:

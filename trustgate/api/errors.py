@@ -52,6 +52,7 @@ TABLE: Mapping[type[errors.TrustgateError], tuple[int, str]] = {
     errors.OpenPgpUnavailable: (503, "UNAVAILABLE"),
     errors.ScanFailed: (500, "UNKNOWN"),
     errors.UpstreamFailed: (502, "UNAVAILABLE"),
+    errors.AnswerTooLarge: (502, "UNAVAILABLE"),
     errors.UpstreamRefused: (502, "UNAVAILABLE"),
 }
 _OUR_FAULT: Mapping[int, str] = {

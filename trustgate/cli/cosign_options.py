@@ -60,7 +60,12 @@ _OPTIONS = (
         "--use-signed-timestamps", type=bool, default=False,
         help="Ask for a timestamp by an authority of the trusted root.",
     ),
-    click.option("--offline", type=bool, default=True, hidden=True),
+    click.option(
+        "--offline",
+        type=bool,
+        default=None,
+        help="Ask nobody whether certificates were revoked; layouts and files are judged so with --policy.",
+    ),
     click.option(
         "--new-bundle-format",
         type=bool,
@@ -102,7 +107,7 @@ class CosignOptions:
     trusted_root: Path | None
     insecure_ignore_tlog: bool | None
     use_signed_timestamps: bool
-    offline: bool
+    offline: bool | None
     new_bundle_format: bool | None
     annotations: tuple[str, ...]
     at: str | None

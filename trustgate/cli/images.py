@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,15 @@ class Place:
     name: str
     """``HOST/REPO`` or ``oci-layout:DIR``."""
     repository: RepositoryName
+    listed: Callable[[], Iterable[Tag | Digest]]
+    """What stands there: its tags, or the entries of a layout."""
+    is_local: bool = False
+    """Whether it is on this machine: then no network is touched unless it is asked for."""
+
+    @property
+    def tag(self) -> Tag | None:
+        """The name by which it is asked for, if there is one."""
+        return self.target if isinstance(self.target, Tag) else None
 
     def at(self, digest: Digest) -> str:
         return f"{self.name}@{digest}"
@@ -34,14 +44,12 @@ def open_place(text: str, *, plain_http: bool = False, create: bool = False) -> 
     if text.startswith(PREFIX):
         directory, target = parse_layout_reference(text)
         source = LayoutSource(directory, create=create)
-        return Place(source, target, f"{PREFIX}{directory}", RepositoryName("local/layout"))
+        name = f"{PREFIX}{directory}"
+        return Place(source, target, name, RepositoryName("local/layout"), source.listed, is_local=True)
     reference = Reference.parse(text)
-    return Place(
-        open_registry(reference, plain_http=plain_http),
-        reference.target,
-        f"{reference.host}/{reference.repository}",
-        reference.repository,
-    )
+    registry = open_registry(reference, plain_http=plain_http)
+    name = f"{reference.host}/{reference.repository}"
+    return Place(registry, reference.target, name, reference.repository, registry.tags)
 
 
 def open_registry(reference: Reference, *, plain_http: bool = False) -> ImageSource:

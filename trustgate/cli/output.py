@@ -51,10 +51,10 @@ def tell_error(error: errors.TrustgateError) -> None:
 
 @contextmanager
 def question() -> Iterator[None]:
-    """Around a question on an image: who may not read it gets no answer, which is not the answer no."""
+    """Around a question on an image: who may not read it, or reads junk, gets no answer, which is not no."""
     try:
         yield
-    except errors.UpstreamRefused as exc:
+    except (errors.UpstreamRefused, errors.ManifestInvalid) as exc:
         tell_error(exc)
         raise click.exceptions.Exit(3) from exc
 

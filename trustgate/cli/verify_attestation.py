@@ -10,6 +10,14 @@ from trustgate.cli.cosign_options import CosignCommand, CosignOptions, attestors
 from trustgate.cli.main import EXIT_CODES
 from trustgate.cli.options import output_option
 from trustgate.cli.output import NO, OK, UNKNOWN, emit_json, mark, note, printable, question
+from trustgate.cli.policy_options import (
+    PolicyQuestion,
+    caller_option,
+    check_not_policys,
+    policy_option,
+    scope_option,
+)
+from trustgate.cli.verify import by_policy
 
 if TYPE_CHECKING:
     from trustgate.evidence.attestation import AttestationFact
@@ -18,6 +26,9 @@ if TYPE_CHECKING:
 @click.command(cls=CosignCommand, epilog=EXIT_CODES)
 @click.argument("image")
 @cosign_options
+@policy_option
+@caller_option
+@scope_option
 @click.option(
     "--type",
     "kind",
@@ -33,12 +44,24 @@ if TYPE_CHECKING:
     help="Speak HTTP to a host that is not this machine.",
 )
 @output_option
-def verify_attestation(image: str, kind: str, plain_http: bool, output: str, **cosign: Any) -> None:
+def verify_attestation(
+    image: str,
+    kind: str,
+    policy_source: str | None,
+    caller: str,
+    scope: str,
+    plain_http: bool,
+    output: str,
+    **cosign: Any,
+) -> None:
     """Verify that someone attested something of one type; type and signer must hold for the same one.
 
     \b
       trustgate verify-attestation --key cosign.pub --type spdxjson localhost:5080/shop/web:1
       trustgate verify-attestation --key cosign.pub --type slsaprovenance1 oci-layout:./image:1 -o json
+      trustgate verify-attestation --policy ./policy registry.example/shop/web:1
+
+    With --policy its attestation rules say what types, and by whom: trustgate verify --only attestation.
     """
     from trustgate.cli.images import open_place
     from trustgate.evidence.attesting import predicate_type
@@ -46,12 +69,16 @@ def verify_attestation(image: str, kind: str, plain_http: bool, output: str, **c
     from trustgate.flows.verify import verify_attestations
 
     options = CosignOptions(**cosign)
+    if options.at is not None:
+        note(f"note: judged as of {options.now:%Y-%m-%dT%H:%M:%SZ}")
+    if policy_source is not None:
+        asked = PolicyQuestion(policy_source, caller, scope, options.offline, only=("attestation",))
+        raise click.exceptions.Exit(by_policy(image, asked, options, plain_http, output))
+    check_not_policys()
     if options.annotations:
         raise click.UsageError("-a: attestations carry no annotations; look at their predicate")
     wanted = predicate_type(kind)
     attestors = attestors_of(options)
-    if options.at is not None:
-        note(f"note: judged as of {options.now:%Y-%m-%dT%H:%M:%SZ}")
     place = open_place(image, plain_http=plain_http)
     with question():
         found = verify_attestations(

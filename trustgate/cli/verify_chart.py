@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
+from trustgate.cli.chart_file import PROVENANCE, read_beside
 from trustgate.cli.output import NO, OK, emit_json, mark, printable
 from trustgate.cli.verify_image import candidate
-
-PROVENANCE = ".prov"
 
 
 def verify_chart(chart: str, keyring: Path, now: datetime, output: str) -> int:
@@ -24,9 +23,9 @@ def verify_chart(chart: str, keyring: Path, now: datetime, output: str) -> int:
     from trustgate.remote.gpg import Gpg
 
     path = Path(chart)
-    package = _read(path, MAX_CHART_BYTES, "the chart")
-    provenance = _read(path.with_name(path.name + PROVENANCE), MAX_PROVENANCE_BYTES, "its provenance")
-    trust = whole_keyring_trust(_read(keyring, MAX_KEYRING_BYTES, "the keyring"))
+    package = read_beside(path, MAX_CHART_BYTES, "the chart")
+    provenance = read_beside(path.with_name(path.name + PROVENANCE), MAX_PROVENANCE_BYTES, "its provenance")
+    trust = whole_keyring_trust(read_beside(keyring, MAX_KEYRING_BYTES, "the keyring"))
     gpg = Gpg()
     try:
         fact = judge_files(
@@ -47,20 +46,3 @@ def verify_chart(chart: str, keyring: Path, now: datetime, output: str) -> int:
         who = "".join(f"  {identity}" for identity in fact.identities)
         click.echo(f"  {mark(OK if verified else NO)}  {fact.kind}  {printable(fact.reason)}{who}")
     return 0 if verified else 1
-
-
-def _read(path: Path, max_bytes: int, what: str) -> bytes:
-    """Raises ``ConfigInvalid``."""
-    from trustgate.errors import ConfigInvalid
-
-    try:
-        with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
-    except OSError as exc:
-        raise ConfigInvalid(
-            f"{what}, {path}, can't be read: {exc.strerror}",
-            hint="a chart is verified with its .prov beside it: helm package --sign writes both",
-        ) from exc
-    if len(content) > max_bytes:
-        raise ConfigInvalid(f"{what}, {path}, has more than {max_bytes} bytes", hint="is it the right file?")
-    return content

@@ -1,10 +1,8 @@
-"""Verify an image by keys, by identities, or by policies: ask, print, and say yes or no."""
+"""Verify an image by keys or by identities: ask, print, and say yes or no."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import closing
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,38 +34,6 @@ def by_attestors(place: Place, attestors: Sequence[Attestor], options: CosignOpt
     return 0 if good else 1
 
 
-def by_policy(place: Place, policy_source: str, caller: str, now: datetime, output: str) -> int:
-    """0 when every enforced ``contentTrust`` rule passes, 1 when one fails, 3 when one can't tell."""
-    from trustgate.cli.policy import load_policies
-    from trustgate.flows.verify import judge_by_policy, verify_image
-    from trustgate.policy.model import Caller
-    from trustgate.remote.revocation import RevocationClient
-    from trustgate.wiring.clock import SystemClock
-
-    policies = load_policies(policy_source)
-    with closing(RevocationClient(SystemClock())) as revocation:
-        found = verify_image(place.source, place.target, policies.attestors, now=now, revocation=revocation)
-    tag = place.target if isinstance(place.target, Tag) else None
-    who = Caller(caller.replace("robot:", "robot$", 1))
-    verdict = judge_by_policy(found, policies, repository=place.repository, tag=tag, caller=who, now=now)
-    results = [r for r in verdict.results if r.kind == "contentTrust"]
-    if not results:
-        note("no contentTrust rule of this policy applies: nothing was asked about signatures")
-        return 3
-    failed = [r for r in results if r.outcome == "fail" and r.mode == "enforce"]
-    unknown = [r for r in results if r.outcome == "unknown" and r.mode == "enforce"]
-    verified = not failed and not unknown
-    if output == "json":
-        rules = [{"rule": r.rule, "outcome": str(r.outcome), "message": r.message} for r in results]
-        emit_json("verify/1", {**document(place, found), "verified": verified, "rules": rules})
-    else:
-        tell(place, found.manifest.digest, found.facts, len(found.good), verified=verified)
-        for result in results:
-            word = {"pass": OK, "exempt": OK, "fail": NO}.get(str(result.outcome), UNKNOWN)
-            click.echo(f"  {mark(word)}  {result.rule}  {printable(result.message)}")
-    return 1 if failed else 3 if unknown else 0
-
-
 def document(place: Place, found: Any) -> dict[str, Any]:
     """What was looked at, and every candidate with its reason."""
     return {
@@ -97,12 +63,9 @@ def tell(
     digest: Digest,
     facts: Sequence[SignatureFact],
     good: int,
-    *,
-    verified: bool | None = None,
 ) -> None:
     """The answer first, then a line a candidate."""
-    answer = bool(good) if verified is None else verified
-    head = "verified" if answer else ("unsigned" if not facts else "NOT verified")
+    head = "verified" if good else ("unsigned" if not facts else "NOT verified")
     click.echo(f"{head}  {place.at(digest)}  ({good} of {len(facts)} signatures good)")
     tell_facts(facts)
     if isinstance(place.target, Tag):

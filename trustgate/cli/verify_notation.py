@@ -17,13 +17,21 @@ if TYPE_CHECKING:
 
 
 def verify_notation(
-    place: Place, policy: Path, store: Path | None, scope: str, now: datetime, output: str
+    place: Place,
+    policy: Path,
+    store: Path | None,
+    scope: str,
+    now: datetime,
+    output: str,
+    *,
+    offline: bool = False,
 ) -> int:
     """0 when one signature passes every check that the policy enforces, else 1. Raises ``ConfigInvalid``."""
     from trustgate.cli.signing_options import read_file
     from trustgate.errors import ConfigInvalid
     from trustgate.evidence.notation.trust import NotationTrustInvalid
     from trustgate.evidence.notation.trust_policy import is_scope, read_trust_policy
+    from trustgate.flows.verify import NobodyToAsk
     from trustgate.flows.verify_notation import verify_under_trust_policy
     from trustgate.remote.notation_store import read_trust_store
     from trustgate.remote.revocation import RevocationClient
@@ -42,7 +50,7 @@ def verify_notation(
                 document=read_trust_policy(read_file(policy)),
                 store=read_trust_store(store),
                 scope=asked,
-                revocation=revocation,
+                revocation=NobodyToAsk() if offline else revocation,
                 now=now,
             )
     except NotationTrustInvalid as exc:

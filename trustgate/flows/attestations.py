@@ -36,7 +36,14 @@ from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.model import Attestations, Need
 from trustgate.policy.policy_set import PolicySet
-from trustgate.ports import AttachedEvidence, Blobs, BlobStore, Judgements, Manifests, StoredManifest
+from trustgate.ports import (
+    AttachedEvidence,
+    BlobFinder,
+    BlobReader,
+    Judgements,
+    ManifestReader,
+    StoredManifest,
+)
 
 NONE: Final = Absent("no attestation is attached to it")
 
@@ -47,10 +54,10 @@ class AttestationReader:
     def __init__(
         self,
         *,
-        manifests: Manifests,
+        manifests: ManifestReader,
         attached: AttachedEvidence,
-        blobs: Blobs,
-        blob_store: BlobStore,
+        blobs: BlobFinder,
+        blob_store: BlobReader,
         judgements: Judgements[AttestationFact],
         judges: str,
     ) -> None:

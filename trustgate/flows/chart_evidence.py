@@ -41,7 +41,7 @@ from trustgate.flows.stored_evidence import read_evidence
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
-from trustgate.ports import Blobs, BlobStore, OpenPgp, StoredManifest
+from trustgate.ports import BlobFinder, BlobReader, OpenPgp, StoredManifest
 
 MAX_KEPT_CHARTS = 128
 """Each may hold megabytes of what helm does not know, out of a small package."""
@@ -58,7 +58,7 @@ V = TypeVar("V")
 class ChartEvidence:
     """Signatures of charts. What is wrong with a chart becomes a fact, never an exception."""
 
-    def __init__(self, *, blobs: Blobs, blob_store: BlobStore, openpgp: OpenPgp) -> None:
+    def __init__(self, *, blobs: BlobFinder, blob_store: BlobReader, openpgp: OpenPgp) -> None:
         self._blobs = blobs
         self._blob_store = blob_store
         self._openpgp = openpgp

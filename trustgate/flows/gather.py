@@ -28,7 +28,7 @@ from trustgate.policy.model import (
     TagState,
 )
 from trustgate.policy.policy_set import PolicySet
-from trustgate.ports import Manifests, Reports, StoredManifest
+from trustgate.ports import ManifestReader, ReportReader, StoredManifest
 
 MAX_CHILDREN = 256
 """Manifests of one index that are judged with it, nested ones included."""
@@ -47,14 +47,15 @@ class Gatherer:
     """Evidence for one request. What can't be read becomes ``Unreachable``.
 
     The exception is the index itself: what it contains decides what has to be judged at all, so there is no
-    fact to stand for it. ``StorageUnavailable`` then ends the request, and nothing is remembered.
+    fact to stand for it. ``StorageUnavailable`` then ends the request, and nothing is remembered. Indexes
+    above it can only help, and one that is ``Unreachable`` stands for those that could not be asked for.
     """
 
     def __init__(
         self,
         *,
-        manifests: Manifests,
-        reports: Reports,
+        manifests: ManifestReader,
+        reports: ReportReader,
         signatures: SignatureReader,
         attestations: AttestationReader,
     ) -> None:
@@ -179,8 +180,11 @@ class _Look:
         """Containing indexes, nearest first, each with its own signatures (children are not needed)."""
         seen: dict[Digest, SubjectEvidence] = {}
         level = [digest]
-        for _ in range(MAX_DEPTH):
-            level = [parent for child in level for parent in self._parents(child, seen)]
+        try:
+            for _ in range(MAX_DEPTH):
+                level = [parent for child in level for parent in self._parents(child, seen)]
+        except StorageUnavailable as exc:
+            return (*seen.values(), _unasked(digest, exc.message))
         return tuple(seen.values())
 
     def _parents(self, child: Digest, seen: dict[Digest, SubjectEvidence]) -> list[Digest]:
@@ -226,3 +230,9 @@ class _Look:
         except StorageUnavailable as exc:
             return Unreachable(exc.message)
         return Known(reports[0]) if reports else Absent("it has not been scanned yet")
+
+
+def _unasked(child: Digest, why: str) -> SubjectEvidence:
+    """Stands for indexes above ``child`` of which nothing could be found out."""
+    lost = Unreachable(f"which indexes contain it: {why}")
+    return SubjectEvidence(child, Role.INDEX, "", signatures=lost, scan=lost, attestations=lost)

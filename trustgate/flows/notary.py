@@ -181,7 +181,7 @@ class TrustFlow:
         for gun in self._files.guns(repository):
             # a name under which the registry was known before is the repository's all the same
             files = _retried(lambda gun=gun: self._refreshed(gun, repository))  # type: ignore[misc]  # at once
-            roots = _within(self._files.roots(gun, newest=MAX_ROOTS))
+            roots = newest_within(self._files.roots(gun, newest=MAX_ROOTS))
             needed = [files.get(role) for role in ("timestamp", "snapshot")]
             if not roots or None in needed:
                 continue
@@ -260,7 +260,7 @@ def _retried(attempt: Callable[[], T]) -> T:
     return attempt()
 
 
-def _within(roots: Sequence[bytes]) -> tuple[bytes, ...]:
+def newest_within(roots: Sequence[bytes]) -> tuple[bytes, ...]:
     """The newest of them, oldest first, as many as one judgement reads."""
     left, found = MAX_CHAIN_BYTES, []
     for raw in reversed(roots):

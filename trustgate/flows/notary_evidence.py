@@ -1,11 +1,11 @@
-"""What the Notary v1 metadata of a repository says about a digest: read from our own server, judged anew."""
+"""What the Notary v1 metadata of a repository says about a digest: judged anew, wherever it is published."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from trustgate.errors import Conflict, StorageFull, StorageUnavailable
 from trustgate.evidence.attestor import Attestor, next_turn
@@ -20,17 +20,25 @@ from trustgate.evidence.model import (
 )
 from trustgate.evidence.notary.judge import Judgement, weigh
 from trustgate.flows.defects import or_broken
-from trustgate.flows.notary import TrustData, TrustFlow
+from trustgate.flows.notary import TrustData
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.model import Signatures
 
 UNLISTED: Final = Absent("it is not signed: no trust data is published for its repository")
 
 
+class PublishedTrust(Protocol):
+    """Where trust data is published: our own server, or one elsewhere."""
+
+    def published(self, repository: RepositoryName) -> tuple[TrustData, ...]:
+        """All of the repository. Raises ``StorageUnavailable``, ``StorageFull``, ``Conflict``."""
+        ...
+
+
 class NotaryEvidence:
     """Signatures of tags. What is wrong with the metadata becomes a fact, never an exception."""
 
-    def __init__(self, trust: TrustFlow) -> None:
+    def __init__(self, trust: PublishedTrust) -> None:
         self._trust = trust
 
     def of(

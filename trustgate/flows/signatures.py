@@ -49,10 +49,10 @@ from trustgate.policy.model import Partly, Signatures, facts_of
 from trustgate.policy.policy_set import PolicySet
 from trustgate.ports import (
     AttachedEvidence,
-    Blobs,
-    BlobStore,
+    BlobFinder,
+    BlobReader,
     Judgements,
-    Manifests,
+    ManifestReader,
     RevocationSource,
     StoredManifest,
 )
@@ -77,10 +77,10 @@ class SignatureReader:
     def __init__(
         self,
         *,
-        manifests: Manifests,
+        manifests: ManifestReader,
         attached: AttachedEvidence,
-        blobs: Blobs,
-        blob_store: BlobStore,
+        blobs: BlobFinder,
+        blob_store: BlobReader,
         judgements: Judgements[SignatureFact],
         revocation: RevocationSource,
         charts: ChartEvidence,

@@ -14,7 +14,7 @@ from trustgate.evidence.shape import MAX_ATTACHED_BYTES
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName
 from trustgate.policy.model import F, Partly
-from trustgate.ports import AttachedEvidence, Blobs, BlobStore, Judgements, StoredManifest
+from trustgate.ports import AttachedEvidence, BlobFinder, BlobReader, Judgements, StoredManifest
 
 MAX_FRESH_BYTES: Final = MAX_ATTACHED_BYTES
 """Of attestations that nobody has judged yet, for one request. Any manifest of them fits."""
@@ -67,7 +67,7 @@ def partly(facts: tuple[F, ...], waiting: int) -> Partly[F]:
 
 
 def read_evidence(
-    blobs: Blobs, blob_store: BlobStore, repository: RepositoryName, digest: Digest, *, max_bytes: int
+    blobs: BlobFinder, blob_store: BlobReader, repository: RepositoryName, digest: Digest, *, max_bytes: int
 ) -> bytes:
     """A blob of the repository. Raises ``BlobUnknown``; ``SizeInvalid`` when it is larger."""
     blob = blobs.find(repository, digest)

@@ -23,8 +23,6 @@ from trustgate.evidence.cosign import candidates_from_bundle_manifest
 from trustgate.evidence.model import (
     MAX_BUNDLE_BYTES,
     MAX_SIGNATURE_CANDIDATES,
-    Absent,
-    Known,
     Outcome,
     SignatureCandidate,
     SignatureFact,
@@ -33,14 +31,11 @@ from trustgate.evidence.model import (
 )
 from trustgate.evidence.notation.manifest import claims_to_be_signature, envelope_blobs
 from trustgate.evidence.notation.revocation import Answers, RevocationQuestion
-from trustgate.evidence.shape import MAX_SIGNATURE_LAYERS, legacy_signature_tag, role_of
+from trustgate.evidence.shape import MAX_SIGNATURE_LAYERS, legacy_signature_tag
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
-from trustgate.oci.names import RepositoryName, Tag
-from trustgate.policy.engine import evaluate
-from trustgate.policy.model import Action, Caller, Evidence, Request, SubjectEvidence, Verdict
-from trustgate.policy.policy_set import PolicySet
+from trustgate.oci.names import Tag
 from trustgate.ports import ImageSource, RevocationSource
 
 MAX_REFERRERS: Final = 1000
@@ -137,29 +132,6 @@ def verify_attestations(
     )
     facts = judge_attestations(candidates, subject=manifest.digest, attestors=attestors, now=now)
     return Attested(manifest, facts)
-
-
-def judge_by_policy(
-    verified: Verified,
-    policies: PolicySet,
-    *,
-    repository: RepositoryName,
-    tag: Tag | None,
-    caller: Caller,
-    now: datetime,
-) -> Verdict:
-    """What the gate would say, as far as signatures go; scan reports are not known here."""
-    request = Request(Action.PULL, repository, verified.manifest.digest, caller, tag)
-    signatures = Known(verified.facts) if verified.facts else Absent("no signature is attached to it")
-    subject = SubjectEvidence(
-        digest=verified.manifest.digest,
-        role=role_of(verified.manifest, {}),
-        media_type=verified.manifest.media_type,
-        signatures=signatures,
-        scan=Absent("scan reports are kept by a trustgate server"),
-        complete=verified.manifest.kind != "index",
-    )
-    return evaluate(policies, request, Evidence(subject=subject), now)
 
 
 def signature_candidates(

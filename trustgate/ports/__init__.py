@@ -25,6 +25,7 @@ from trustgate.ports.doors import (
 from trustgate.ports.evidence import AttachedEvidence, Judgements, Reports
 from trustgate.ports.images import FoundManifest, ImageSource
 from trustgate.ports.openpgp import OpenPgp, OpenPgpSigner
+from trustgate.ports.reading import BlobFinder, BlobReader, ManifestReader, ReportReader
 from trustgate.ports.revocation import RevocationSource
 from trustgate.ports.trust import (
     Publication,
@@ -60,6 +61,8 @@ __all__ = [
     "Account",
     "Accounts",
     "AttachedEvidence",
+    "BlobFinder",
+    "BlobReader",
     "BlobStore",
     "BlobWriter",
     "Blobs",
@@ -74,6 +77,7 @@ __all__ = [
     "Job",
     "Jobs",
     "Judgements",
+    "ManifestReader",
     "Manifests",
     "NewJob",
     "OpenPgp",
@@ -86,6 +90,7 @@ __all__ = [
     "Projects",
     "Publication",
     "Push",
+    "ReportReader",
     "Reports",
     "Revisions",
     "RevocationSource",

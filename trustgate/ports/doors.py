@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
+from trustgate.ports.reading import BlobFinder, BlobReader, ManifestReader
 from trustgate.ports.values import (
     Account,
     DecisionId,
@@ -66,7 +67,7 @@ class BlobWriter(Protocol):
         ...
 
 
-class BlobStore(Protocol):
+class BlobStore(BlobReader, Protocol):
     """Bytes by key. A key is never used twice, so deleting one can't hit newer content.
 
     Readable only after ``commit``. Not promised: listing order, space accounting, anything about
@@ -96,10 +97,6 @@ class BlobStore(Protocol):
         """Where the bytes can be read on local disk. Raises ``BlobUnknown`` when they are gone."""
         ...
 
-    def read(self, key: StorageKey, *, max_bytes: int) -> bytes:
-        """The whole content. Raises ``SizeInvalid`` when there is more, ``BlobUnknown`` when it is gone."""
-        ...
-
     def delete(self, key: StorageKey) -> None:
         """Remove the bytes; no error when they are gone already."""
         ...
@@ -116,12 +113,8 @@ class BlobStore(Protocol):
 # --- what repositories hold ----------------------------------------------------------------------
 
 
-class Manifests(Protocol):
+class Manifests(ManifestReader, Protocol):
     """Manifests and tags."""
-
-    def find(self, repository: RepositoryName, target: Tag | Digest) -> StoredManifest | None:
-        """Resolve a tag, or look up a digest, and read the manifest, in one look at the database."""
-        ...
 
     def put(self, push: Push) -> None:
         """Write everything that a push changes, in one transaction, and bump the repository's revision.
@@ -147,10 +140,6 @@ class Manifests(Protocol):
         """Tags in lexical (byte) order that sort after ``after``; ``None`` when the repository is unknown."""
         ...
 
-    def tags_of(self, repository: RepositoryName, digest: Digest) -> tuple[Tag, ...]:
-        """The tags that point to ``digest`` now."""
-        ...
-
     def repositories(self, *, after: str, limit: int) -> tuple[RepositoryName, ...]:
         """Repositories in lexical order that sort after ``after``."""
         ...
@@ -172,17 +161,9 @@ class Manifests(Protocol):
         """
         ...
 
-    def containing(self, repository: RepositoryName, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
-        """Manifests of the repository that name ``digest`` as a config, layer or child."""
-        ...
 
-
-class Blobs(Protocol):
-    """Which repository may serve which blob."""
-
-    def find(self, repository: RepositoryName, digest: Digest) -> StoredBlob | None:
-        """The blob, when this repository holds it."""
-        ...
+class Blobs(BlobFinder, Protocol):
+    """Which repository may serve which blob, and who else holds it."""
 
     def holders(self, digest: Digest, *, limit: int) -> tuple[RepositoryName, ...]:
         """Repositories that hold it: where an automatic mount may take it from."""

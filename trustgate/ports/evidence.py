@@ -10,6 +10,7 @@ from trustgate.evidence.scan_report import ScanReport
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName
 from trustgate.policy.model import F
+from trustgate.ports.reading import ReportReader
 from trustgate.ports.values import Job
 
 
@@ -22,12 +23,8 @@ class AttachedEvidence(Protocol):
         ...
 
 
-class Reports(Protocol):
+class Reports(ReportReader, Protocol):
     """Scan reports. The last good one stays valid while a new scan runs."""
-
-    def find(self, digest: Digest) -> tuple[ScanReport, ...]:
-        """The newest report of each scanner for this digest."""
-        ...
 
     def save(self, report: ScanReport, *, finishing: Job | None) -> bool:
         """Keep a report, and end the job that made it in the same transaction; bumps the revision of

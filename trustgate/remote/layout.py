@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from trustgate.errors import (
+    AnswerTooLarge,
     DigestInvalid,
     InvalidInput,
     NotFound,
@@ -108,6 +109,10 @@ class LayoutSource:
     def tags(self) -> tuple[Tag, ...]:
         names = (_name_of(entry) for entry in self._entries())
         return tuple(dict.fromkeys(Tag(name) for name in names if _is_tag(name)))
+
+    def listed(self) -> tuple[Digest, ...]:
+        """Every manifest that ``index.json`` names, with a tag or without."""
+        return tuple(dict.fromkeys(map(self._listed, self._entries())))
 
     def put_blob(self, digest: Digest, content: Iterator[bytes], size: int) -> None:
         if self._holds(digest, size):
@@ -229,7 +234,7 @@ class LayoutSource:
         with self._open(digest) as file:
             raw: bytes = file.read(max_bytes + 1)
         if len(raw) > max_bytes:
-            raise UpstreamFailed(
+            raise AnswerTooLarge(
                 f"{self._directory}: {digest.short} has more than {max_bytes} bytes", hint=_AGAIN
             )
         if Digest.of(raw, digest.algorithm) != digest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ TRIES: Final = 3
 BACKOFF_S: Final = 0.5
 MAX_WAIT_S: Final = 10.0
 """A longer ``Retry-After`` is the user's decision."""
+TLS_TIMEOUT: Final = httpx.Timeout(5.0)
+"""Of finding out whether a server on this machine speaks TLS."""
 TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 _RETRIED = frozenset({429, 502, 503, 504})
@@ -59,6 +62,7 @@ class RepositorySession:
         """For messages."""
         self._credential = credential
         self._base = base
+        self._tried_tls = False
         self._token: dict[str, str] = {}
         self.warnings: list[str] = []
         """``Warning`` headers of the answers so far (distribution-spec, "Warnings")."""
@@ -135,15 +139,51 @@ class RepositorySession:
     def _send(self, method: str, url: str, headers: dict[str, str], content: Any) -> httpx.Response:
         """One request; redirects are followed by hand, so that credentials stay with their host."""
         with translated(f"{method} {url[:200]}"):
+            if self._base.startswith("https:"):
+                url = url.replace(f"http://{self._host}/", f"https://{self._host}/", 1)
             for _ in range(5):
                 sent = {**headers, **(self._token if self._is_mine(httpx.URL(url)) else {})}
                 request = self._http.build_request(method, url, headers=sent, content=content)
-                answer = self._http.send(request, stream=True)
+                answer = self._sent(request)
                 if not answer.has_redirect_location or method not in {"GET", "HEAD"}:
                     return answer
                 answer.close()
                 url = self._redirected(answer)
         raise UpstreamFailed(f"{self._host} redirects without end", hint=AGAIN)
+
+    def _sent(self, request: httpx.Request) -> httpx.Response:
+        """Of this machine plain HTTP is expected. A server with TLS hangs up on it: then TLS it is."""
+        try:
+            return self._http.send(request, stream=True)
+        except (httpx.RemoteProtocolError, httpx.ReadError):
+            answer = self._over_tls(request) if self._may_be_tls(request) else None
+            if answer is None:
+                raise
+            return answer
+
+    def _may_be_tls(self, request: httpx.Request) -> bool:
+        plain = self._base.startswith("http:") and is_loopback(self._host) and not self._tried_tls
+        return plain and request.method in {"GET", "HEAD"} and self._is_mine(request.url)
+
+    def _over_tls(self, request: httpx.Request) -> httpx.Response | None:
+        """The same by TLS, and so from here on; nothing when that is not spoken either."""
+        self._tried_tls = True
+        url = request.url.copy_with(scheme="https")
+        limits = {"timeout": TLS_TIMEOUT.as_dict()}
+        again = self._http.build_request(request.method, url, headers=request.headers, extensions=limits)
+        try:
+            answer = self._http.send(again, stream=True)
+        except httpx.HTTPError as exc:
+            why = exc.__cause__.args if exc.__cause__ else ()
+            if not any(isinstance(one, ssl.SSLCertVerificationError) for one in why):
+                return None
+            self._begin_with("https")  # it speaks TLS, in a name that nobody vouches for
+            raise
+        self._begin_with("https")
+        return answer
+
+    def _begin_with(self, scheme: str) -> None:
+        self._base = f"{scheme}://{self._base.partition('://')[2]}"
 
     def _redirected(self, answer: httpx.Response) -> str:
         url = urljoin(str(answer.url), answer.headers["location"])

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx
 
-from trustgate.errors import NotFound, Unauthorized, UpstreamFailed, UpstreamRefused
+from trustgate.errors import AnswerTooLarge, NotFound, Unauthorized, UpstreamFailed, UpstreamRefused
 
 MAX_ERROR_BYTES: Final = 16 * 1024
 GRACE_S: Final = 60.0
@@ -51,7 +51,7 @@ def bounded(answer: httpx.Response, max_bytes: int) -> bytes:
     for piece in pieces(answer):
         whole += piece
         if len(whole) > max_bytes:
-            raise UpstreamFailed(f"{answer.url.host} answered more than {max_bytes} bytes", hint=AGAIN)
+            raise AnswerTooLarge(f"{answer.url.host} answered more than {max_bytes} bytes", hint=AGAIN)
     return bytes(whole)
 
 

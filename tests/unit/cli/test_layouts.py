@@ -78,7 +78,7 @@ def test_verify_by_policy(call: Call, image: str, tmp_path: Path) -> None:
     (tmp_path / "policy/trust/keys").mkdir()
     (tmp_path / "policy/trust/keys/a.pub").write_bytes((tmp_path / "a.pub").read_bytes())
     assert call("policy", "lint", "dir:policy").code == 0
-    asked = ("verify", "--policy", "dir:policy", image)
+    asked = ("verify", "--policy", "dir:policy", "--scope", "r.test/shop/web", image)
     assert call(*asked).code == 1
     call("sign", "--key", "b.key", image, COSIGN_PASSWORD="secret")
     refused = call(*asked, "-o", "json")

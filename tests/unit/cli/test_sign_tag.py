@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,9 +19,13 @@ from tests.signing_world import private_pem, public_pem
 from tests.unit.cli.conftest import Call, Done
 from tests.unit.evidence.notary import scene as sc
 from tests.unit.gate.conftest import ROOT, Gated, write
+from trustgate.errors import Unauthorized, UpstreamRefused
 from trustgate.evidence.notary.keys import read_key
 from trustgate.evidence.notary.metadata import read_targets
 from trustgate.evidence.notary.signing import MetadataSigner, add_signer, new_repository, root_signer
+from trustgate.evidence.notary.trust import notary_trust
+from trustgate.flows.sign_tag import sign_tag
+from trustgate.oci.names import Tag
 from trustgate.ports import Grant, Permission
 from trustgate.remote.docker_config import Credential
 from trustgate.remote.layout import LayoutSource
@@ -129,6 +135,61 @@ def test_two_signers_share_the_releases(as_ci: Call, served: Gated, keys: None) 
         assert as_ci("sign", "--notary-v1", *given).code == 0
     assert names(served, gun, "targets/releases") == {"1": digest, "2": digest}
     assert names(served, gun, "targets/bob") == {"2": digest}
+
+
+class Racing:
+    """A server on which somebody else publishes just before us, so many times."""
+
+    def __init__(self, server: NotaryClient, between: Callable[[], object], times: int) -> None:
+        self.metadata = server.metadata
+        self._server = server
+        self._between = between
+        self.left = times
+
+    def publish(self, files: Mapping[str, bytes]) -> None:
+        if self.left:
+            self.left -= 1
+            self._between()
+        self._server.publish(files)
+
+
+@pytest.mark.parametrize(("times", "done"), [(0, True), (1, True), (3, True), (4, False)])
+def test_somebody_publishes_in_between(served: Gated, times: int, done: bool) -> None:
+    gun, pin = repository(served, f"raced{times}", signers=("alice", "bob"))
+    tags = [str(number) for number in range(5)]
+    digests = {tag: served.push(f"shop/raced{times}", tag, f"{times} {tag}") for tag in tags}
+    theirs = iter(tags[1:])
+
+    def sign(server: Any, name: str, tag: str) -> None:
+        with served.client("ci", f"shop/raced{times}") as source:
+            sign_tag(
+                source,
+                Tag(tag),
+                server,
+                sc.private(name),
+                gun=gun,
+                role=f"targets/{name}",
+                trust=notary_trust(root_key_ids=[pin]),
+                now=datetime.now(UTC),
+            )
+
+    with client(served, gun) as server:
+        racing = Racing(server, lambda: sign(server, "bob", next(theirs)), times)
+        with nullcontext() if done else pytest.raises(UpstreamRefused, match="VERSION"):
+            sign(racing, "alice", "0")
+    expected = {tag: digests[tag] for tag in tags[1 : times + 1]}
+    assert names(served, gun, "targets/releases") == expected | ({"0": digests["0"]} if done else {})
+
+
+def test_a_refusal_is_not_tried_again(served: Gated) -> None:
+    """What stands is what was built on: the server has another reason."""
+    gun, pin = repository(served, "refusing")
+    served.push("shop/refusing", "1", "refusing")
+    reader = Credential("robot$prod", served.secrets["prod"], "test")
+    with NotaryClient(served.host, gun, reader) as server, served.client("ci", "shop/refusing") as source:
+        asked = {"gun": gun, "role": "targets/alice", "trust": notary_trust(root_key_ids=[pin])}
+        with pytest.raises((UpstreamRefused, Unauthorized)):
+            sign_tag(source, Tag("1"), server, sc.private("alice"), now=datetime.now(UTC), **asked)  # type: ignore[arg-type]
 
 
 def test_the_server_can_be_named(as_ci: Call, served: Gated, keys: None) -> None:

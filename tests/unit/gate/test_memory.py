@@ -12,6 +12,7 @@ from tests.unit.policy import scenes
 from trustgate.errors import StorageUnavailable
 from trustgate.flows.gather import Gatherer
 from trustgate.oci.digest import Digest
+from trustgate.oci.names import Tag
 from trustgate.store.attached import SqlAttachedEvidence
 from trustgate.store.manifests import SqlManifests
 
@@ -110,6 +111,26 @@ def test_an_index_that_can_not_be_read_is_not_an_empty_one(
         during = gated.ask("prod", "GET", f"{WEB}/manifests/{index}").status
     assert (during, len(calls) >= failing) == (503, True)
     assert gated.ask("prod", "GET", f"{WEB}/manifests/{index}").status == 403
+
+
+def test_indexes_above_that_can_not_be_asked_for(gated: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They can only help: a signature of its own is enough, without one it is not known, and denied."""
+    gated.push_index("shop/web", "1", "web")
+    raw = json.loads(gated.ask("ci", "GET", f"{WEB}/manifests/1").body)
+    signed, unsigned = (Digest(one["digest"]) for one in raw["manifests"])
+    gated.sign("shop/web", signed)
+
+    def broken(*_: object, **__: object) -> None:
+        raise StorageUnavailable("the database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlManifests, "containing", broken)
+        during = [gated.ask("prod", "GET", f"{WEB}/manifests/{one}") for one in (signed, unsigned)]
+    assert [answer.status for answer in during] == [200, 403]
+    assert "which indexes contain it" in during[1].error["message"]
+    with gated.client("ci", "shop/web") as client:
+        gated.sign("shop/web", client.manifest(Tag("1")).digest)
+    assert gated.ask("prod", "GET", f"{WEB}/manifests/{unsigned}").status == 200, "unknown is not kept"
 
 
 def test_a_decision_page_shows_what_was_decided(gated: Gated) -> None:
