@@ -78,7 +78,7 @@ def sign_notation(place: Place, key: str, options: NotationOptions) -> Signed:
     from trustgate.flows.sign import sign_image_notation
 
     if not key or options.cert is None:
-        raise click.UsageError("--notation takes --key and --cert FILE, the key's certificate chain")
+        raise click.UsageError("--notation takes --key FILE and --cert FILE, the key's certificate chain")
     signer = _signer(key, read_file(options.cert))
     now = datetime.now(UTC)
     return sign_image_notation(

@@ -343,6 +343,12 @@ def test_a_certificate_stands_for_the_public_key(world: World) -> None:
     assert world.open().public_key() == key("p256").public_key() == world.read()
 
 
+def test_a_certificate_of_another_kind_stands_for_nothing(world: World) -> None:
+    world.token.objects.remove(world.public)
+    certificate(world).attributes[Attribute.CERTIFICATE_TYPE] = CertificateType.WTLS
+    assert "neither a public key nor a certificate" in world.refusal().message
+
+
 def test_an_rsa_key_knows_its_public_half(world: World) -> None:
     world.replace(key("rsa2048"))
     world.token.objects.remove(world.public)
