@@ -45,6 +45,7 @@ ALLOWED_ROOTS = {
     "NotationTrustInvalid",
     "PathRefused",
     "PatternRefused",
+    "QueryRefused",
     "Refusal",
     "Refused",
     "ScannerError",

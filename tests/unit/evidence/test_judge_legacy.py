@@ -92,7 +92,7 @@ PAYLOADS: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
     ("reference is long", identity("x" * 513), "not a reference"),
     ("reference is not printable", identity("x\x1b[31m"), "not printable"),
     ("reference is not ASCII", identity("жук"), "not printable"),
-    ("reference is half a character", identity("\ud800"), "not printable"),
+    ("reference is half a character", identity("\ud800"), "half of a surrogate pair"),
 ]
 
 

@@ -270,7 +270,7 @@ def test_asking_for_keys_pushes_out_none_that_waits(place: Place) -> None:
     targets = sign_metadata(targets_document({}, [], version=1, expires=later), [sc.signer("targets")])
     listed = snapshot_document({"root": root, "targets": targets}, version=1, expires=later)
     files = {"root": root, "targets": targets, "snapshot": sign_metadata(listed, [sc.signer("snapshot")])}
-    place.flow.publish(sc.GUN, tuple(files.items()))
+    place.flow.publish(sc.GUN, tuple(files.items()), admit=admitted)
     waiting = place.flow.rotate_key(sc.GUN, "snapshot")
     assert {place.flow.key(sc.GUN, "snapshot").id for _ in range(MAX_KEYS + 1)} == {waiting.id}
     assert waiting.id in {key.key_id for key in place.store.trust_keys.all(sc.GUN)}
@@ -486,10 +486,10 @@ def test_versions_are_remembered_only_under_keys_that_signed(place: Place) -> No
     later = place.clock.now() + ROOT_LIFETIME
     root = sign_metadata(root_document(roles, version=1, expires=later), [pusher])
     highest = sign_metadata(targets_document({}, [], version=last, expires=later), [targets])
-    place.flow.publish(sc.GUN, [("root", root), ("targets", highest)])
+    place.flow.publish(sc.GUN, [("root", root), ("targets", highest)], admit=admitted)
     place.flow.delete(sc.GUN)
     with pytest.raises(TrustUpdateRefused, match="published already"):
-        place.flow.publish(sc.GUN, [("root", root), ("targets", highest)])
+        place.flow.publish(sc.GUN, [("root", root), ("targets", highest)], admit=admitted)
     place.begin()
     assert place.version("targets") == 1
 
