@@ -1,9 +1,7 @@
 """What a policy asks of the inside of an attestation: CEL over its predicate, and over items in it.
 
-An expression is compiled when the policy is read, and must be true or false by its type. When it is asked,
-only ``true`` is a yes: CEL answers a missing field, a value of another type, or too many steps with an *error
-value*, which Python takes for true. The engine is cel-cpp: no input or output, linear patterns (RE2), at most
-10,000 steps of loops an evaluation, expressions of at most 32 levels.
+Only a plain *true* is a yes. A field that is not there, a value of another type, too much to read or too many
+steps are a no, with the reason (decision 24).
 """
 
 from __future__ import annotations
@@ -13,14 +11,12 @@ import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-from cel_expr_python import cel
-
+from trustgate.evidence.cel import CelRefused, Expression, compile_expression
 from trustgate.evidence.printable import printable
 from trustgate.oci.strict_json import Json
 
-MAX_EXPRESSION_CHARACTERS: Final = 4096
 MAX_ITEMS: Final = 20_000
 """Of one list; the packages of large images are some 12,000. Where there are more, nothing is known."""
 MAX_VIOLATIONS: Final = 1000
@@ -29,7 +25,6 @@ MAX_SHOWN: Final = 20
 MAX_SHOWN_CHARACTERS: Final = 120
 MAX_PATH_PARTS: Final = 16
 _PATH: Final = re.compile(r"predicate(?:\.[A-Za-z_][A-Za-z0-9_-]*)+")
-_PLACE: Final = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _NAMING: Final = (("purl",), ("name", "versionInfo"), ("name", "version"), ("id",), ("uri",))
 
 
@@ -68,9 +63,9 @@ class PredicateQuery:
     def ask(self, predicate: Json) -> Said:
         """Never raises: what can't be answered does not hold."""
         if self.cel:
-            answer = _evaluate(self.cel, {"predicate": predicate})
-            if answer is not True:
-                return Said(self.id, False, answer or "it is false of what the attestation says")
+            answer = _predicate(self.cel).ask(predicate)
+            if answer.is_true is not True:
+                return Said(self.id, False, _no(answer.why) or "it is false of what the attestation says")
         return self._ask_each(predicate) if self.each else Said(self.id, True)
 
     def _ask_each(self, predicate: Json) -> Said:
@@ -84,10 +79,10 @@ class PredicateQuery:
             return Said(self.id, False, f"{path} has {len(found)} items, at most {MAX_ITEMS} are looked at")
         bad: list[str] = []
         for item in found:
-            answer = _evaluate(self.deny_when, {"item": item})
-            if answer is False:
+            answer = _item(self.deny_when).ask(item)
+            if answer.is_true is False:
                 continue
-            bad.append(_named(item, "" if answer is True else str(answer)))
+            bad.append(_named(item, _no(answer.why)))
             if len(bad) == MAX_VIOLATIONS:
                 break
         if not bad:
@@ -99,15 +94,25 @@ class PredicateQuery:
 
 def read_expression(text: str, *, of_item: bool) -> str:
     """The text, once it is known to compile to a truth value. Raises ``QueryRefused``."""
-    if len(text) > MAX_EXPRESSION_CHARACTERS:
-        raise QueryRefused(f"has {len(text)} characters, at most {MAX_EXPRESSION_CHARACTERS} are read")
     try:
-        kind = _compiled(text, "item" if of_item else "predicate").return_type()
-    except RuntimeError as exc:
-        raise QueryRefused(_why_not(str(exc), of_item)) from exc
-    if kind != cel.Type.BOOL:
-        raise QueryRefused("is neither true nor false by its type: end it with a comparison")
+        (_item if of_item else _predicate)(text)
+    except CelRefused as exc:
+        raise QueryRefused(str(exc)) from exc
     return text
+
+
+@lru_cache(maxsize=512)
+def _predicate(text: str) -> Expression:
+    return compile_expression(text, "predicate")
+
+
+@lru_cache(maxsize=512)
+def _item(text: str) -> Expression:
+    return compile_expression(text, "item")
+
+
+def _no(why: str) -> str:
+    return f"it can't be answered: {why}" if why else ""
 
 
 def read_path(text: str) -> tuple[str, ...]:
@@ -125,34 +130,6 @@ def read_query(*, cel_text: str, each: str, deny_when: str) -> PredicateQuery:
         read_path(each) if each else (),
         read_expression(deny_when, of_item=True) if deny_when else "",
     )
-
-
-@lru_cache(maxsize=512)
-def _compiled(text: str, name: str) -> Any:
-    return cel.NewEnv(variables={name: cel.Type.DYN}).compile(text)
-
-
-def _why_not(error: str, of_item: bool) -> str:
-    known = "item" if of_item else "predicate"
-    found = _PLACE.search(error)
-    if found is None:
-        return f"can't be compiled: {printable(error)[:MAX_SHOWN_CHARACTERS]}"
-    line, column, what = found.groups()
-    return f"can't be compiled at its line {line}, column {column}: {what[:200]}; it knows {known}"
-
-
-def _evaluate(text: str, values: dict[str, Json]) -> bool | str:
-    """True or false; a text when it is neither."""
-    (name,) = values
-    try:
-        result = _compiled(text, name).eval(data=values)
-        kind, value = result.type(), result.value()
-    except (RuntimeError, TypeError, ValueError, OverflowError, RecursionError) as exc:
-        return f"it can't be answered: {printable(str(exc)[:MAX_SHOWN_CHARACTERS]) or type(exc).__name__}"
-    if kind == cel.Type.BOOL and isinstance(value, bool):
-        return value
-    # the text of an error may hold the whole document
-    return f"it can't be answered: {printable(str(value)[:MAX_SHOWN_CHARACTERS])}"
 
 
 def _at(predicate: Json, path: tuple[str, ...]) -> Json:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trustgate.evidence import predicate_query as room
+from trustgate.evidence.cel import Expression
 from trustgate.evidence.predicate_query import (
     MAX_ITEMS,
     MAX_SHOWN,
@@ -52,10 +52,13 @@ def packages(*versions: str) -> dict[str, Any]:
         ("has(predicate.a) && predicate.a", {"a": 1}, False, "can't be answered"),
         ("has(predicate.a) && predicate.a", {"a": True}, True, ""),
         ("predicate.a == 18446744073709551615u", {"a": 2**64 - 1}, True, ""),
-        ("predicate.a > 0", {"a": 2**64}, False, "can't be answered"),
+        ("predicate.a > 0", {"a": 2**64}, True, ""),
         (LOOPS, {"a": [1] * 300}, False, "can't be answered: "),
-        ("predicate.a.matches('^(a+)+$')", {"a": "a" * 50_000 + "b"}, False, "it is false"),
-        ("predicate.a.matches('(((a{100}){100}){100})')", {"a": "a"}, False, "can't be answered"),
+        ("predicate.a.matches('^(a+)+$')", {"a": "a" * 4000 + "b"}, False, "it is false"),
+        ("predicate.a == 'x'", {"a": "a" * 5000}, False, "a text of more than 4096 characters"),
+        ("predicate.a == 'x'", {"a": "x", "other": "a" * 5000}, True, ""),
+        ("predicate.a[0] == 1", {"a": [1] * 20_001}, False, "more than 20000 values"),
+        ("predicate.a == 1", {"a": 10**400}, False, "a number that is too large"),
         ("predicate.a == 1", {"a": 1.0}, True, ""),
     ],
 )
@@ -113,7 +116,7 @@ def test_what_denies_is_named_and_counted_within_bounds() -> None:
         {"id": "c"},
         {"x": 1, "name": ""},
     ]
-    assert query(each="predicate.p", deny_when="true").ask({"p": named}).items == (
+    assert query(each="predicate.p", deny_when="has(item.id) || !has(item.id)").ask({"p": named}).items == (
         "pkg:npm/a@1",
         "b 2",
         "c",
@@ -130,8 +133,9 @@ def test_both_have_to_hold() -> None:
 
 
 def test_a_question_is_known_by_what_it_asks() -> None:
-    asked = [query(BUILDER), query("true"), query(each="predicate.a", deny_when="true")]
-    asked += [query(each="predicate.b", deny_when="true"), query(each="predicate.a", deny_when="false")]
+    one, two = "item.x == 1", "item.x == 2"
+    asked = [query(BUILDER), query("has(predicate.a)"), query(each="predicate.a", deny_when=one)]
+    asked += [query(each="predicate.b", deny_when=one), query(each="predicate.a", deny_when=two)]
     assert len({one.id for one in asked}) == len(asked)
     assert query(BUILDER).id == query(BUILDER).id
 
@@ -171,13 +175,46 @@ def test_no_document_raises_and_a_yes_is_true(document: Any, cel: str) -> None:
         assert said.holds is True or said.reason
 
 
-def test_an_engine_that_raises_is_no_yes(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = query("true")
-
+def test_an_engine_that_raises_is_no_yes() -> None:
     class Broken:
         def eval(self, **_named: Any) -> Any:
-            raise OverflowError
+            raise OverflowError("too much")
 
-    monkeypatch.setattr(room, "_compiled", lambda *_: Broken())
-    said = asked.ask({})
-    assert (said.holds, said.reason) == (False, "it can't be answered: OverflowError")
+    said = Expression("true", "predicate", None, Broken()).ask({})
+    assert (said.is_true, said.why) == (None, "too much")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("predicate.a + 'x' == 'y'", "undeclared reference to '_+_'"),
+        ("predicate.a.map(x, x) == predicate.b", "undeclared reference to"),
+        ("predicate.a.filter(x, x == 1) == predicate.b", "undeclared reference to"),
+        ("predicate.a in [predicate.b]", "a list of what is not constant"),
+        ("predicate == {'a': 1}", "writes a map"),
+        ("predicate.a.matches(predicate.b)", "a pattern that is written out"),
+        ("predicate.a.matches('a{101}')", "has a pattern of more than"),
+        ("predicate.a.matches('a{2}b{2}')", "with more than one {n}"),
+        ("predicate.a.matches('(')", "a pattern that can't be read"),
+        (f"predicate.a.matches('{'a' * 257}')", "has a pattern of more than 256"),
+        ("predicate.b == predicate.b && 1 == 2 ? 1 : 2", "has to be true or false"),
+        ("true", "does not mention predicate"),
+    ],
+)
+def test_expressions_that_could_grow_are_not_read(text: str, why: str) -> None:
+    with pytest.raises(QueryRefused) as caught:
+        read_expression(text, of_item=False)
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "predicate.a in ['x', \"y\", r'[z]', 1, -2, 1.5, true, null]",
+        "predicate.a['b'][0] == 1",
+        "predicate.a.exists(x, x.b.matches('^v[0-9]{1,3}$')) // [a comment]",
+        "size(predicate.a) > 0 && int(predicate.b) == 3",
+    ],
+)
+def test_expressions_that_are_read(text: str) -> None:
+    assert read_expression(text, of_item=False) == text

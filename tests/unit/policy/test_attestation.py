@@ -379,5 +379,14 @@ def test_enough_of_them_have_to_say_it() -> None:
 def test_a_policy_set_knows_what_it_asks() -> None:
     plain, asked = asking(), asking(rest=WITH_CEL)
     assert (plain.queries, asked.queries) == ((), (((SLSA,), QUERY),))
-    assert len({plain.query_revision, asked.query_revision, asking(rest=", cel: 'true'").query_revision}) == 3
+    assert (
+        len(
+            {
+                plain.query_revision,
+                asked.query_revision,
+                asking(rest=", cel: 'has(predicate.a)'").query_revision,
+            }
+        )
+        == 3
+    )
     assert asking(rest=WITH_CEL, types=SPDX).query_revision != asked.query_revision

@@ -63,8 +63,8 @@ SETS += [
     for require in REQUIREMENTS
     for rest in ("", ", children: each", ", atLeast: 2")
 ]
-QUERY = read_query(cel_text="true", each="", deny_when="")
-SETS += [policy_set(policy(attested("{attestor: ci}", rest=", cel: 'true'")), attestors=NAMES)]
+QUERY = read_query(cel_text="has(predicate.a)", each="", deny_when="")
+SETS += [policy_set(policy(attested("{attestor: ci}", rest=", cel: 'has(predicate.a)'")), attestors=NAMES)]
 SAID = [replace(said("ci", what=str(holds)), said=(Said(QUERY.id, holds),)) for holds in (True, False)]
 STRANGE = (
     said("ci", kind=SPDX, what="packages"),
