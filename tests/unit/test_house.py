@@ -32,6 +32,7 @@ HEAVY = (
 ALLOWED_ROOTS = {
     "Broken",
     "CborRefused",
+    "CelRefused",
     "ClientGone",
     "GlobInvalid",
     "HelmNotUnderstood",
