@@ -30,6 +30,7 @@ HEAVY = (
     "cryptography",
 )
 ALLOWED_ROOTS = {
+    "_Unreadable",
     "Broken",
     "CborRefused",
     "CelRefused",
