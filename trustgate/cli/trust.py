@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,7 +29,50 @@ def trust() -> None:
     \b
       trustgate trust inspect trusted_root.json
       trustgate trust list --policy ./policy
+      trustgate trust update policy/trust/sigstore.json
     """
+
+
+@trust.command(epilog=EXIT_CODES)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--mirror", default="", metavar="URL", help="A TUF repository; else sigstore.dev's.")
+@click.option(
+    "--root", type=click.Path(path_type=Path), help="Its root.json, which is trusted; needed with --mirror."
+)
+@click.option(
+    "--state", type=click.Path(path_type=Path), help="Folder that remembers, so that no mirror goes back."
+)
+@output_option
+def update(file: Path, mirror: str, root: Path | None, state: Path | None, output: str) -> None:
+    """Bring a Sigstore trusted root up to date from its TUF repository, verified from a pinned root on.
+
+    \b
+      trustgate trust update policy/trust/sigstore.json
+      trustgate trust update own.json --mirror https://tuf.example.com --root root.json --state ./tuf
+
+    The file is written whole and only when it changes, so that a job can run this and commit what is new:
+    what the gate trusts stays in git. Exit code 3, and nothing is written, when the repository can't be
+    reached or does not verify.
+    """
+    from trustgate.cli.signing_options import read_file
+    from trustgate.evidence.trust_contents import judge_held, read_trust_file
+    from trustgate.remote.trust_root import PUBLIC_GOOD_URL
+    from trustgate.remote.tuf_mirror import fetch_trusted_root, public_good_root
+
+    if bool(mirror) != bool(root):
+        raise click.UsageError("--mirror and --root stand together: a mirror is not trusted for its address")
+    pinned = read_file(root) if root else public_good_root()
+    fetched = fetch_trusted_root(mirror or PUBLIC_GOOD_URL, pinned=pinned, state=state)
+    judged = judge_held(read_trust_file(fetched).held, moment_of(None))
+    changed = not file.exists() or file.read_bytes() != fetched
+    if changed:
+        _replace(file, fetched)
+    if output == "json":
+        emit_json("trust-update/1", {"file": str(file), "changed": changed, "warnings": _warnings(judged)})
+        return
+    note(f"{file}: {'updated' if changed else 'up to date'}")
+    for warning in _warnings(judged):
+        note(f"warning: {warning}")
 
 
 @trust.command(epilog=EXIT_CODES)
@@ -165,6 +210,22 @@ def _as_json(one: Judged) -> dict[str, Any]:
         "problem": held.problem,
         "place": held.place,
     }
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Whole or not at all. Raises ``ConfigInvalid``."""
+    from trustgate.errors import ConfigInvalid
+
+    try:
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            made = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        made.chmod(0o644)
+        made.replace(path)
+    except OSError as exc:
+        raise ConfigInvalid(f"{path} can't be written: {exc.strerror}") from exc
 
 
 def _warnings(judged: Iterable[Judged]) -> list[str]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tests import openpgp_world
+from tests import openpgp_world, sigstore_world
 from tests.interop.notation_client import make_signers
 from tests.signing_world import key, public_pem
+from tests.simulators.authority import SimulatedAuthority
 from tests.simulators.sigstore.authorities import PrivateSigstore
 from tests.simulators.sigstore.faults import Faults
 from tests.simulators.sigstore.trust import trusted_root
+from tests.simulators.tuf import TufRepository
 from tests.unit.cli.conftest import Call
 from tests.unit.policy.scenes import HEAD, root
 from trustgate.remote.trust_root import bundled_trusted_root
@@ -185,3 +189,74 @@ def test_asked_wrongly(call: Call, tmp_path: Path, arguments: tuple[str, ...], s
     done = call("trust", *arguments)
     assert (done.code, done.out) == (2, "")
     assert said in done.err
+
+
+# --- trust update --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[tuple[TufRepository, str]]:
+    """A repository of a trusted root, its address, and its pinned root in ``root.json``."""
+    repository = TufRepository(sigstore_world.instance().trusted_root())
+    (tmp_path / "root.json").write_bytes(repository.pinned)
+    with SimulatedAuthority() as server:
+        server.pages = {path: _page(repository, path) for path in repository.pages}
+        yield repository, server.url("/").rstrip("/")
+
+
+def _page(repository: TufRepository, path: str) -> Callable[[bytes], tuple[int, bytes]]:
+    return lambda _body: (200, repository.pages[path])
+
+
+def test_a_trusted_root_is_brought_up_to_date(
+    call: Call, tmp_path: Path, mirror: tuple[TufRepository, str]
+) -> None:
+    repository, url = mirror
+    asked = ("trust", "update", "own.json", "--mirror", url, "--root", "root.json", "--state", "tuf")
+    first = call(*asked)
+    assert (first.code, "own.json: updated" in first.err) == (0, True), first.err
+    assert (tmp_path / "own.json").read_bytes() == repository.target
+    again = call(*asked, "-o", "json")
+    document = json.loads(again.out)
+    assert (again.code, document["schema"], document["changed"]) == (0, "trustgate.trust-update/1", False)
+    assert {path.name for path in tmp_path.iterdir()} == {"own.json", "root.json", "tuf"}
+
+
+def test_what_does_not_verify_leaves_the_file_as_it_was(
+    call: Call, tmp_path: Path, mirror: tuple[TufRepository, str]
+) -> None:
+    repository, url = mirror
+    (tmp_path / "own.json").write_text("as it was")
+    repository.pages["/timestamp.json"] = b"{}"
+    done = call("trust", "update", "own.json", "--mirror", url, "--root", "root.json")
+    assert (done.code, "nothing was written" in done.err) == (3, True)
+    assert (tmp_path / "own.json").read_text() == "as it was"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--mirror", "https://tuf.example.com"), "--mirror and --root stand together"),
+        (("--root", "root.json"), "--mirror and --root stand together"),
+        (("--mirror", "http://tuf.example.com", "--root", "root.json"), "no https:// address"),
+    ],
+)
+def test_updates_asked_wrongly(
+    call: Call, mirror: tuple[TufRepository, str], arguments: tuple[str, ...], said: str
+) -> None:
+    done = call("trust", "update", "own.json", *arguments)
+    assert (done.code, said in done.err) == (2, True), done.err
+
+
+def test_a_signed_file_that_is_no_trusted_root(
+    call: Call, tmp_path: Path, mirror: tuple[TufRepository, str]
+) -> None:
+    repository, url = mirror
+    (tmp_path / "root.json").write_bytes(repository.pinned)
+    repository.target = b"{}"
+    repository.publish()
+    path = next(path for path, content in repository.pages.items() if content == b"{}")
+    repository.pages[path] = b"{}"
+    done = call("trust", "update", "own.json", "--mirror", url, "--root", "root.json")
+    assert done.code != 0
+    assert not (tmp_path / "own.json").exists()
