@@ -9,15 +9,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
+from unittest.mock import patch
 
 import pytest
+from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.conformance.server import serving
 from tests.interop.world import add_image, add_index
 from trustgate.evidence.cosign_key import PrivateKey, public_pem
+from trustgate.flows import passwords
 from trustgate.flows.sign import sign_image, sign_image_legacy
 from trustgate.flows.transfer import copy_image
 from trustgate.oci.digest import Digest
@@ -52,6 +56,10 @@ rules:
   - id: signed
     contentTrust: {require: {attestor: release}}
 """
+
+
+QUICK_HASHES = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+"""Of the administrator's password: what is really used is tested in flows/test_passwords.py."""
 
 
 @dataclass(slots=True)
@@ -166,7 +174,9 @@ def serve_gated(folder: Path) -> Iterator[Gated]:
         "policies/prod.yaml": SIGNED,
     }
     write(folder / "policy", files)
-    server = build(Settings(data=folder / "data", policy=f"dir:{folder / 'policy'}"))
+    settings = Settings(data=folder / "data", policy=f"dir:{folder / 'policy'}", scanners=())
+    with patch.object(passwords, "PasswordHasher", QUICK_HASHES):
+        server = build(settings)
     try:
         wanted: dict[str, tuple[str, frozenset[Permission]]] = {
             "ci": ("shop", frozenset({"pull", "push", "delete"})),

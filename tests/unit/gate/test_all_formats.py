@@ -305,7 +305,7 @@ def verdict(house: House, chart: tuple[RepositoryName, Manifest], requirement: A
     return evaluate(rules, request, evidence, now).kind
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     requirement=asked,
     provenance=st.sampled_from(sorted(PROVENANCE)),
