@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unit.gate.conftest import Gated
 from trustgate.evidence.shape import legacy_signature_tag
+from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
+from trustgate.ports import DecisionId
 
 WEB = RepositoryName("shop/web")
 FIXED = """\
@@ -68,6 +71,18 @@ def test_a_fixed_tag_stays(fixed: Gated) -> None:
     stored = fixed.server.store.manifests.find(WEB, Tag("1"))
     assert stored is not None
     assert stored.digest == digest
+
+
+@pytest.mark.parametrize(("push", "role"), [(Gated.push, "image"), (Gated.push_index, "index")])
+def test_what_is_deleted_is_named_as_what_it_is(
+    fixed: Gated, push: Callable[[Gated, str, str, str], Digest], role: str
+) -> None:
+    digest = push(fixed, WEB, "1", "web")
+    refused = fixed.ask("ci", "DELETE", f"/v2/{WEB}/manifests/{digest}")
+    assert refused.status == 403
+    record = fixed.server.store.decisions.find(DecisionId(refused.headers["trustgate-decision"]))
+    assert record is not None
+    assert record.verdict.facts == {"role": role}
 
 
 def test_what_no_rule_asks_for_is_not_looked_at(gated: Gated) -> None:
