@@ -27,7 +27,7 @@ from trustgate.flows.admit import Admission
 from trustgate.flows.chart_index import ChartIndex, IndexEntry
 from trustgate.flows.pull import PullFlow, ServedBlob
 from trustgate.flows.push import PushFlow
-from trustgate.flows.standing_charts import StandingCharts
+from trustgate.flows.standing_charts import StandingChart, StandingCharts
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import parse_manifest
@@ -84,7 +84,7 @@ class ChartFlow:
         Raises ``ManifestUnknown``, ``Unauthorized``, ``Refused``.
         """
         places = _places(RepositoryName(project), file_name, chart)
-        named = [place for place in places if self._is_called(place, file_name)]
+        named = [place for place in places if self._is_there(place)]
         if len(named) == 1 and actor.may("pull", named[0][0]):
             served = self._served(named[0], file_name, actor)
             if served is not None:
@@ -100,17 +100,17 @@ class ChartFlow:
         """What is served belongs to the manifest that was judged, wherever the tag points meanwhile."""
         served = self._pull.manifest(*place, actor, head=False)
         standing = self._charts.read(served.manifest)
-        if standing is None or standing.metadata.file_name != _package_name(file_name):
+        if standing is None or not _is_named(standing, place):
             return None
         layer = standing.provenance if file_name.endswith(PROVENANCE) else standing.chart
         if layer is None:
             return None
         return ServedFile(self._pull.blob(place[0], layer.digest, actor, head=False), served.admission)
 
-    def _is_called(self, place: _Place, file_name: str) -> bool:
+    def _is_there(self, place: _Place) -> bool:
         stored = self._manifests.find(*place)
         standing = self._charts.read(stored) if stored else None
-        return standing is not None and standing.metadata.file_name == _package_name(file_name)
+        return standing is not None and _is_named(standing, place)
 
     # --- uploading -------------------------------------------------------------------------------
 
@@ -240,6 +240,12 @@ def _places(project: RepositoryName, file_name: str, chart: str) -> Iterator[_Pl
             yield RepositoryName(f"{project}/{name}"), Tag(version.replace("+", "_"))
         except InvalidInput:
             continue
+
+
+def _is_named(standing: StandingChart, place: _Place) -> bool:
+    """Whether the chart is what its place says: over OCI any chart can be pushed under any name."""
+    repository, tag = place
+    return (standing.metadata.name, standing.metadata.tag) == (repository.rpartition("/")[2], tag)
 
 
 def _package_name(file_name: str) -> str:

@@ -20,6 +20,8 @@ from trustgate.api import charts as face
 from trustgate.api.app import create_site
 from trustgate.api.charts import charts_router
 from trustgate.errors import Conflict, StorageUnavailable, TooManyAttempts
+from trustgate.evidence.helm.chart import read_chart
+from trustgate.evidence.helm.packaging import chart_artifact
 from trustgate.flows import chart_index
 from trustgate.flows.access import Actor
 from trustgate.flows.charts import ChartFlow
@@ -260,6 +262,22 @@ def test_a_file_name_of_two_charts_is_of_neither(opened: Callable[..., Shop]) ->
     assert shop.get(f"/charts/shop/web-1.0.0/{FILE}").body == theirs
     for name, entries in shop.entries().items():
         assert entries[0]["urls"] == [f"{name}/{FILE}"]
+
+
+def test_a_chart_under_another_name_is_not_served(shop: Shop) -> None:
+    """Over OCI anybody who may push ``web-1.0.0`` could put a chart there that calls itself ``web``."""
+    package = named("web", "1.0.0-1")
+    artifact = chart_artifact(package, read_chart(package), None, created=SystemClock().now())
+    place, push = RepositoryName("shop/web-1.0.0"), shop.inside.push
+    for digest, content in artifact.blobs.items():
+        upload = push.begin(place, actors(PUSHER))
+        with push.chunk(place, upload.id, start=0) as session:
+            session.write(content)
+        push.finish(place, upload.id, digest)
+    push.manifest(place, Tag("1"), artifact.manifest, actors(PUSHER), content_type=media.OCI_MANIFEST)
+    assert shop.entries() == {}
+    for path in (FILE, f"web-1.0.0/{FILE}", f"web/{FILE}"):
+        assert shop.get(f"/charts/shop/{path}").status == 404
 
 
 def test_a_chart_that_may_not_be_pulled_makes_a_name_ambiguous_too(
