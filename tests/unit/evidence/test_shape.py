@@ -31,6 +31,7 @@ from trustgate.evidence.shape import (
     is_referrers_tag,
     legacy_attestation_tag,
     legacy_signature_tag,
+    looks_like_evidence,
     role_blobs,
     role_of,
     signature_blobs,
@@ -483,3 +484,9 @@ def test_attestations_need_an_image_configuration_too() -> None:
     made = attested(ENVELOPE)
     for digest, content in made.blobs.items():
         assert role_of(made.manifest, {digest: content}) is Role.IMAGE, "one of the two is not enough"
+
+
+def test_an_index_is_no_evidence_whatever_it_calls_itself() -> None:
+    made = world.index(world.image())
+    made.document["artifactType"] = "application/vnd.cncf.notary.signature"
+    assert not looks_like_evidence(made.manifest)
