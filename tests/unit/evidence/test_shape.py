@@ -488,5 +488,5 @@ def test_attestations_need_an_image_configuration_too() -> None:
 
 def test_an_index_is_no_evidence_whatever_it_calls_itself() -> None:
     made = world.index(world.image())
-    made.document["artifactType"] = "application/vnd.cncf.notary.signature"
+    made.document["artifactType"] = media.SIGSTORE_BUNDLE_V03
     assert not looks_like_evidence(made.manifest)
