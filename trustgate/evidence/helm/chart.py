@@ -85,7 +85,7 @@ def _documents(content: _Inflated) -> dict[str, bytes]:
         if count > MAX_MEMBERS:
             raise HelmRefused(f"the chart has more than {MAX_MEMBERS} files")
         _check_name(member)
-        top, _, name = member.name.removeprefix("./").partition("/")
+        top, _, name = member.name.partition("/")
         folder = folder or top
         if top != folder:
             raise HelmRefused("the chart's files must lie in one folder")
@@ -98,7 +98,7 @@ def _documents(content: _Inflated) -> dict[str, bytes]:
 
 
 def _holds_metadata(member: Member) -> bool:
-    if member.name.removeprefix("./").partition("/")[2] not in _METADATA:
+    if member.name.partition("/")[2] not in _METADATA:
         return False
     if member.size > MAX_DOCUMENT_BYTES:
         raise HelmRefused(f"the chart's {member.name[:60]!a} has more than {MAX_DOCUMENT_BYTES} bytes")
@@ -107,7 +107,7 @@ def _holds_metadata(member: Member) -> bool:
 
 def _check_name(member: Member) -> None:
     """Names that readers take for others have no place in a chart."""
-    parts = member.name.removeprefix("./").split("/")
+    parts = member.name.split("/")
     if "\\" in member.name or any(part in {"", ".", ".."} for part in parts):
         raise HelmRefused(f"the chart holds a file with the name {member.name[:60]!a}")
 

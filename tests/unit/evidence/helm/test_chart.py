@@ -43,14 +43,21 @@ def test_a_chart() -> None:
     assert chart.metadata.file_name == "web-1.2.3.tgz"
 
 
-def test_folders_and_dots_and_long_names() -> None:
-    folder = tarfile.TarInfo("./web/")
+def test_folders_and_long_names() -> None:
+    folder = tarfile.TarInfo("web/")
     folder.type = tarfile.DIRTYPE
-    long = tarfile.TarInfo(f"./web/{'x' * 180}/{'y' * 180}")
-    made = tarfile.TarInfo("./web/Chart.yaml")
+    long = tarfile.TarInfo(f"web/{'x' * 180}/{'y' * 180}")
+    made = tarfile.TarInfo("web/Chart.yaml")
     for kind in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
         package = tar((folder, b""), (long, b"a"), (made, world.CHART_YAML.encode()), form=kind)
         assert read_chart(package).metadata.name == "web"
+
+
+@pytest.mark.parametrize("name", ["./web/Chart.yaml", "./Chart.yaml", "./Chart.yaml/Chart.yaml"])
+def test_names_with_a_dot_in_front_are_refused(name: str) -> None:
+    """helm finds no Chart.yaml behind one, or another than we would."""
+    made = tarfile.TarInfo(name)
+    assert "a file with the name" in refusal(tar((made, world.CHART_YAML.encode())))
 
 
 def test_nested_charts_do_not_count() -> None:
