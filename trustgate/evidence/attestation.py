@@ -74,6 +74,8 @@ class AttestationFact:
     """When time alone could turn the outcome; ``None`` for never."""
     said: tuple[Said, ...] = ()
     """What the predicate answers to the policies' queries: it is asked while it is read, and not kept."""
+    settled: bool = True
+    """False when it could not be read or judged just now and may say something else later: never kept."""
 
     @property
     def attestors(self) -> tuple[str, ...]:

@@ -148,6 +148,8 @@ class SignatureFact:
     """Of the certificates, where the format has such a thing."""
     valid_until: datetime | None = None
     """When time alone could turn the outcome: a window that ends or begins; ``None`` for never."""
+    settled: bool = True
+    """False when it could not be read or judged just now and may say something else later: never kept."""
 
     @property
     def attestors(self) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from trustgate.flows.signatures import SignatureReader
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
 from trustgate.oci.names import Tag
-from trustgate.policy.model import Arriving, Attestations, facts_of
+from trustgate.policy.model import Arriving, Attestations, Partly, facts_of
 from trustgate.policy.policy_set import PolicySet
 from trustgate.ports import Manifests, StoredManifest
 
@@ -112,8 +112,8 @@ class ArrivalReader:
         attested: Attestations = NO_EVIDENCE
         if attestation_blobs(manifest):
             attested = self._attestations.held_in(repository, about, arrival.pushed, policies, now)
-        if isinstance(attested, Unreachable):
-            return attested
+        if isinstance(attested, Unreachable | Partly):
+            return Unreachable(attested.why)
         digests = {layer.digest for layer in new}
         said = tuple(fact for fact in facts_of(attested) if fact.content in digests)
         return _known(manifest, said) if said else self._signed(arrival, about, new, policies, now)
@@ -179,7 +179,12 @@ def _known(
     facts: tuple[SignatureFact, ...] | tuple[AttestationFact, ...],
     why: str = "it looks like a signature or attestation, and can't be read as one",
 ) -> Arriving:
-    """Empty is never true: what looks like evidence and yields none is a kind that is not understood."""
-    kind = SignatureKind.COSIGN_LEGACY if manifest.subject is None else SignatureKind.COSIGN_BUNDLE
-    odd = SignatureFact(kind, manifest.digest, Outcome.NOT_UNDERSTOOD, why)
-    return Known(facts or (odd,))
+    """Empty is never true: what looks like evidence and yields none is a kind that is not understood.
+
+    And what could not be read or judged now may turn out to be by someone once it can.
+    """
+    if not facts:
+        kind = SignatureKind.COSIGN_LEGACY if manifest.subject is None else SignatureKind.COSIGN_BUNDLE
+        return Known((SignatureFact(kind, manifest.digest, Outcome.NOT_UNDERSTOOD, why),))
+    lost = next((fact.reason for fact in facts if not fact.settled), None)
+    return Known(facts) if lost is None else Partly(facts, lost)

@@ -21,7 +21,7 @@ from trustgate.evidence.shape import (
     legacy_attestation_tag,
     signed_by,
 )
-from trustgate.flows.defects import DEFECT, or_broken
+from trustgate.flows.defects import or_broken
 from trustgate.flows.stored_evidence import (
     MAX_EVIDENCE_MANIFESTS,
     Allowance,
@@ -136,18 +136,19 @@ class AttestationReader:
         keys = {one: judgement_key(about, [one], judges=judges, trust=trust) for one in looked}
         found = dict(self._judgements.find(keys.values(), now=now))
         lasting: dict[str, tuple[AttestationFact, ...]] = {}
+        fresh = [(one, key) for one, key in keys.items() if key not in found]
         waiting = 0
-        for one, key in keys.items():
-            if key in found:
-                continue
+        for position, (one, key) in enumerate(fresh):
             stored = given.get(one) or self._manifests.find(repository, one)
+            if stored is None:  # deleted a moment ago
+                continue
             judged = self._judge(repository, subject, stored, policies, now, allowance)
             if judged is None:
-                waiting += 1
-                continue
-            found[key], whole = judged
-            if whole:
-                lasting[key] = found[key]
+                waiting = len(fresh) - position
+                break
+            found[key] = judged
+            if all(fact.settled for fact in judged):
+                lasting[key] = judged
         keep(self._judgements, lasting, now)
         facts = [fact for key in keys.values() for fact in found.get(key, ())]
         if len(evidence) > len(looked):
@@ -160,14 +161,12 @@ class AttestationReader:
         self,
         repository: RepositoryName,
         subject: Digest,
-        stored: StoredManifest | None,
+        stored: StoredManifest,
         policies: PolicySet,
         now: datetime,
         allowance: Allowance,
-    ) -> tuple[tuple[AttestationFact, ...], bool] | None:
-        """What one manifest holds, and whether it could be read whole; ``None`` when the allowance ends."""
-        if stored is None:  # deleted a moment ago
-            return (), False
+    ) -> tuple[AttestationFact, ...] | None:
+        """What one manifest holds; ``None`` when the allowance ends."""
         manifest = parse_manifest(
             stored.raw, content_type=stored.media_type, algorithm=stored.digest.algorithm
         )
@@ -184,23 +183,23 @@ class AttestationReader:
         layers: Sequence[Descriptor],
         policies: PolicySet,
         now: datetime,
-    ) -> tuple[tuple[AttestationFact, ...], bool]:
-        """Facts, and whether all bytes could be read. One layer at a time: each may have megabytes."""
+    ) -> tuple[AttestationFact, ...]:
+        """One layer at a time: each may have megabytes."""
         facts: list[AttestationFact] = []
-        whole = True
         for layer in layers:
             try:
                 raw = read_evidence(
                     self._blobs, self._blob_store, repository, layer.digest, max_bytes=layer.size
                 )
             except (BlobUnknown, SizeInvalid) as exc:
-                facts.append(AttestationFact(manifest.digest, layer.digest, Outcome.BROKEN, exc.message))
-                whole = False
-                continue
-            judged = _judged(manifest, layer, raw, subject, policies, now)
-            whole = whole and all(fact.reason != DEFECT for fact in judged)
-            facts += judged
-        return tuple(facts), whole
+                facts.append(_unread(manifest, layer, exc.message))
+            else:
+                facts += _judged(manifest, layer, raw, subject, policies, now)
+        return tuple(facts)
+
+
+def _unread(manifest: Manifest, layer: Descriptor, why: str) -> AttestationFact:
+    return AttestationFact(manifest.digest, layer.digest, Outcome.BROKEN, why, settled=False)
 
 
 def _judged(
@@ -220,7 +219,4 @@ def _judged(
         facts = judge_attestations(candidates, subject=subject, attestors=attestors, now=now)
         return tuple(ask(fact, queries) for fact in facts if not fact.is_signature)
 
-    def broken(why: str) -> tuple[AttestationFact, ...]:
-        return (AttestationFact(manifest.digest, layer.digest, Outcome.BROKEN, why),)
-
-    return or_broken(judge, broken)
+    return or_broken(judge, lambda why: (_unread(manifest, layer, why),))

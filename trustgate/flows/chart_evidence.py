@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 from typing import Generic, TypeAlias, TypeVar
@@ -36,7 +37,7 @@ from trustgate.evidence.model import (
     Subject,
     Unreachable,
 )
-from trustgate.flows.defects import DEFECT, or_broken
+from trustgate.flows.defects import or_broken
 from trustgate.flows.stored_evidence import read_evidence
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor, Manifest, parse_manifest
@@ -74,12 +75,13 @@ class ChartEvidence:
         )
         if not is_chart(manifest):
             return Absent("it is not a chart")
-        broken = SignatureFact(SignatureKind.HELM_PROVENANCE, manifest.digest, Outcome.BROKEN, DEFECT)
+
+        def broken(why: str) -> ChartSignatures:
+            kind = SignatureKind.HELM_PROVENANCE
+            return Known((SignatureFact(kind, manifest.digest, Outcome.BROKEN, why, settled=False),))
+
         try:
-            facts = or_broken(
-                lambda: self._judged(stored.repository, manifest, attestors, now),
-                lambda _why: Known((broken,)),
-            )
+            facts = or_broken(lambda: self._judged(stored.repository, manifest, attestors, now), broken)
         except (StorageUnavailable, OpenPgpUnavailable) as exc:
             hint = f" ({exc.hint})" if exc.hint else ""
             return Unreachable(f"{exc.message}{hint}")
@@ -110,7 +112,8 @@ class ChartEvidence:
         except HelmRefused as exc:
             return Known((refused(evidence, exc),))
         except (BlobUnknown, SizeInvalid) as exc:
-            return Known((refused(evidence, HelmRefused(f"can't be judged: {exc.message}")),))
+            fact = refused(evidence, HelmRefused(f"can't be judged: {exc.message}"))
+            return Known((replace(fact, settled=False),))
         subject = Subject(manifest.digest, manifest.media_type, len(manifest.raw))
         claim = helm_claim(candidate, subject=subject)
         if isinstance(claim, SignatureFact):

@@ -8,6 +8,7 @@ from trustgate.evidence.model import Known, Unreachable
 from trustgate.evidence.notary.arriving import judge_published
 from trustgate.evidence.notary.canonical import Malformed
 from trustgate.flows.arrivals import NO_EVIDENCE, Judge
+from trustgate.flows.defects import or_broken
 from trustgate.flows.notary import Publishing
 from trustgate.policy.model import Arriving
 from trustgate.policy.policy_set import PolicySet
@@ -17,7 +18,7 @@ def whose(publishing: Publishing) -> Judge:
     """Judged when somebody asks. What can't be opened as it would be stored can't be told, either way."""
     data = publishing.data
 
-    def judge(policies: PolicySet, now: datetime) -> Arriving:
+    def judged(policies: PolicySet, now: datetime) -> Arriving:
         try:
             facts = judge_published(
                 data.metadata, publishing.roles, gun=data.gun, attestors=policies.attestors, now=now
@@ -26,4 +27,4 @@ def whose(publishing: Publishing) -> Judge:
             return Unreachable(f"the trust data as it would be: {exc}")
         return Known(facts) if facts else NO_EVIDENCE
 
-    return judge
+    return lambda policies, now: or_broken(lambda: judged(policies, now), Unreachable)

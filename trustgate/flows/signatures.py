@@ -31,7 +31,7 @@ from trustgate.evidence.shape import (
     signed_by,
 )
 from trustgate.flows.chart_evidence import ChartEvidence
-from trustgate.flows.defects import DEFECT, or_broken
+from trustgate.flows.defects import or_broken
 from trustgate.flows.notary_evidence import NotaryEvidence
 from trustgate.flows.stored_evidence import (
     MAX_EVIDENCE_MANIFESTS,
@@ -230,7 +230,7 @@ class SignatureReader:
             judge = partial(judge_attached, asking.candidates, subject=subject, attestors=attestors, now=now)
             judged = or_broken(partial(judge, answers=answers), asking.broken)
             facts[one] = judged
-            if all(fact.revocation != "unknown" and fact.reason != DEFECT for fact in judged):
+            if all(fact.settled and fact.revocation != "unknown" for fact in judged):
                 lasting.add(one)
         return facts, lasting
 
@@ -243,7 +243,7 @@ class SignatureReader:
         now: datetime,
     ) -> _Asking | SignatureFact:
         """Its candidates and their questions; a fact where it can't be read."""
-        broken = partial(SignatureFact, _kind_of(manifest), manifest.digest, Outcome.BROKEN)
+        broken = partial(SignatureFact, _kind_of(manifest), manifest.digest, Outcome.BROKEN, settled=False)
         try:
             contents = self._contents(repository, manifest)
         except (BlobUnknown, SizeInvalid) as exc:

@@ -164,7 +164,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def serve_gated(folder: Path) -> Iterator[Gated]:
+def serve_gated(folder: Path, *, sparse: bool = False) -> Iterator[Gated]:
     """A server on an empty data directory, with policy, key and robots."""
     key = ec.generate_private_key(ec.SECP256R1())
     files = {
@@ -174,7 +174,8 @@ def serve_gated(folder: Path) -> Iterator[Gated]:
         "policies/prod.yaml": SIGNED,
     }
     write(folder / "policy", files)
-    settings = Settings(data=folder / "data", policy=f"dir:{folder / 'policy'}", scanners=())
+    policy = f"dir:{folder / 'policy'}"
+    settings = Settings(data=folder / "data", policy=policy, scanners=(), sparse_indexes=sparse)
     with patch.object(passwords, "PasswordHasher", QUICK_HASHES):
         server = build(settings)
     try:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests import notation_world, openpgp_world
 from tests.unit.evidence.notary import scene
 from tests.unit.gate.conftest import ROOT, SIGNED, Answer, Gated, serve_gated
+from tests.unit.gate.test_defects import failing
 from trustgate.errors import OpenPgpUnavailable, StorageUnavailable, TrustgateError, UpstreamRefused
 from trustgate.evidence.attesting import Predicate
 from trustgate.evidence.cosign_key import PrivateKey, public_pem
@@ -34,7 +39,7 @@ from trustgate.evidence.notation.envelope import COSE, JWS
 from trustgate.evidence.notation.signing import signer_of
 from trustgate.evidence.revoked import key_mark
 from trustgate.evidence.shape import legacy_attestation_tag, legacy_signature_tag
-from trustgate.flows import signatures
+from trustgate.flows import attestations, chart_evidence, notary_arrivals, signatures
 from trustgate.flows.arrivals import new_layers
 from trustgate.flows.sign import attest_image, attest_image_legacy, sign_image_notation
 from trustgate.oci import media
@@ -89,7 +94,13 @@ rules:
 
 @pytest.fixture
 def gated(tmp_path: Path) -> Iterator[Gated]:
-    with serve_gated(tmp_path) as made:
+    with served(tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def served(tmp_path: Path, *, sparse: bool = False) -> Iterator[Gated]:
+    with serve_gated(tmp_path, sparse=sparse) as made:
         keys = tmp_path / "policy/trust/keys"
         for name in NAMES:
             (keys / f"{name}.pub").write_bytes(public_pem(KEYS[name]))
@@ -132,16 +143,19 @@ METADATA = openpgp_world.CHART_YAML.replace("name: web", "name: charts")
 PACKAGE = openpgp_world.package({"charts/Chart.yaml": METADATA})
 
 
+@cache
 def provenance(name: str) -> bytes:
     body = openpgp_world.provenance_body(PACKAGE, metadata=METADATA, name="charts-1.2.3.tgz")
     at = datetime.now(UTC) - timedelta(hours=1)
     return openpgp_world.clear_signed(body, PGP[name], at=at).encode()
 
 
-def push_chart(gated: Gated, name: str, tag: str = "1.2.3") -> None:
+def push_chart(gated: Gated, name: str, tag: str = "1.2.3", without: bytes = b"") -> None:
     made = chart_artifact(PACKAGE, read_chart(PACKAGE), provenance(name), created=datetime.now(UTC))
     with gated.client("ci", str(CHART)) as client:
         for digest, content in made.blobs.items():
+            if content == without:
+                continue
             client.put_blob(digest, iter([content]), len(content))
         client.put_manifest(made.manifest, media.OCI_MANIFEST, Tag(tag))
 
@@ -451,6 +465,44 @@ def test_what_cannot_be_judged_now_is_refused(
     assert "who signed it can't be judged now: the disk is gone" in refused.error["message"]
     assert evidence_in(gated) == []
     assert put(gated, tag, raw).status == 201
+
+
+JUDGES: dict[str, tuple[ModuleType, str]] = {
+    "bundle": (signatures, "judge_attached"),
+    "sig tag": (signatures, "candidates_in"),
+    "attestation": (attestations, "judge_attestations"),
+    "att tag": (attestations, "judge_attestations"),
+    "jws": (signatures, "questions_about"),
+    "cose": (signatures, "judge_attached"),
+    "chart": (chart_evidence, "helm_claim"),
+    "uploaded chart": (chart_evidence, "helm_claim"),
+    "trust data": (notary_arrivals, "judge_published"),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_judge_that_fails_lets_nobody_past(
+    gated: Gated, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Once it is mended, what it failed on would be signed by whom it is."""
+    ending, bring = FORMATS[form]
+    gated.set_policy({"policies/here.yaml": policy(f"deny: [bad{ending}]")})
+    module, name = JUDGES[form]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, failing(getattr(module, name), times=sys.maxsize))
+        with pytest.raises(TrustgateError, match=r"can't be judged now: its judge failed|denied by here/s"):
+            bring(gated, "bad")
+    assert evidence_in(gated) == []
+    bring(gated, "stranger" if form != "uploaded chart" else "good")
+
+
+@pytest.mark.parametrize("absent", [PACKAGE, provenance("bad")])
+def test_a_chart_whose_parts_would_come_later(tmp_path: Path, absent: bytes) -> None:
+    with served(tmp_path, sparse=True) as gated:
+        gated.set_policy({"policies/here.yaml": policy("deny: [bad-gpg]")})
+        with pytest.raises(TrustgateError, match=r"can't be judged now: .* is not in the repository"):
+            push_chart(gated, "bad", without=absent)
+        assert evidence_in(gated) == []
 
 
 def test_a_chart_is_refused_while_gpg_cannot_be_asked(gated: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
