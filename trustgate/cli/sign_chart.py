@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +10,7 @@ from typing import Final
 import click
 
 from trustgate.cli.output import emit_json
+from trustgate.cli.whole_file import write_whole
 
 MAX_PASSPHRASE_BYTES: Final = 4096
 PROVENANCE: Final = ".prov"
@@ -58,7 +57,7 @@ def sign_chart(chart: str, key: str, options: ChartOptions, output: str) -> None
     passphrase = _passphrase(options.passphrase_file) if options.passphrase_file else None
     signed = GpgSigner(ring).clear_sign(text, key=key, passphrase=passphrase)
     _provenance, read = check_signed(signed, package)
-    _write(written, signed, force=options.force)
+    write_whole(written, signed, overwrite=options.force, hint="the .prov stands beside the chart")
     if output == "json":
         emit_json(
             "sign-chart/1", {"chart": str(path), "digest": str(read.digest), "provenance": str(written)}
@@ -103,27 +102,3 @@ def _passphrase(path: Path) -> str:
             hint="its first line is taken; leave --passphrase-file out for a key without one",
         )
     return first
-
-
-def _write(path: Path, content: bytes, *, force: bool) -> None:
-    """Whole or not at all, and never over a file that came up meanwhile. Raises ``ConfigInvalid``."""
-    from trustgate.errors import ConfigInvalid
-
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            os.fchmod(descriptor, 0o644)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            if force:
-                os.replace(name, path)  # noqa: PTH105 - link's counterpart
-            else:
-                os.link(name, path)  # fails when there is one
-        finally:
-            Path(name).unlink(missing_ok=True)
-    except FileExistsError as exc:
-        raise ConfigInvalid(f"{path} exists", hint="--force overwrites it") from exc
-    except OSError as exc:
-        raise ConfigInvalid(
-            f"{path} can't be written: {exc.strerror}", hint="the .prov stands beside the chart"
-        ) from exc

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +13,7 @@ import click
 from trustgate.cli.main import EXIT_CODES
 from trustgate.cli.options import at_option, moment_of, output_option
 from trustgate.cli.output import NO, OK, emit_json, mark, note, printable, table
+from trustgate.cli.whole_file import write_whole
 
 if TYPE_CHECKING:
     from trustgate.evidence.trust_contents import Contents, Held, Judged
@@ -66,7 +65,7 @@ def update(file: Path, mirror: str, root: Path | None, state: Path | None, outpu
     judged = judge_held(read_trust_file(fetched).held, moment_of(None))
     changed = not file.exists() or file.read_bytes() != fetched
     if changed:
-        _replace(file, fetched)
+        write_whole(file, fetched, overwrite=True)
     if output == "json":
         emit_json("trust-update/1", {"file": str(file), "changed": changed, "warnings": _warnings(judged)})
         return
@@ -210,22 +209,6 @@ def _as_json(one: Judged) -> dict[str, Any]:
         "problem": held.problem,
         "place": held.place,
     }
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all. Raises ``ConfigInvalid``."""
-    from trustgate.errors import ConfigInvalid
-
-    try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            made = Path(file.name)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        made.chmod(0o644)
-        made.replace(path)
-    except OSError as exc:
-        raise ConfigInvalid(f"{path} can't be written: {exc.strerror}") from exc
 
 
 def _warnings(judged: Iterable[Judged]) -> list[str]:
