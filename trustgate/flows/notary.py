@@ -197,7 +197,7 @@ class TrustFlow:
         new = {file.role: file.raw for file in update.files}
         files = {role: raw for role, raw in {**held.listed, **new}.items() if role not in update.dropped}
         stored = self._files.roots(held.gun, newest=MAX_ROOTS) if held.files else ()
-        roots = (*stored, new["root"])[-MAX_ROOTS:] if "root" in new else stored
+        roots = newest_within((*stored, new["root"])[-MAX_ROOTS:] if "root" in new else stored)
         targets = {role: raw for role, raw in files.items() if role.startswith("targets")}
         metadata = MetadataSet(tuple(roots), new["timestamp"], new["snapshot"], targets)
         signed = tuple(role for role in new if role == "root" or role in targets)
