@@ -43,6 +43,7 @@ class _Fetcher(FetcherInterface):
         self._deadline = time.monotonic() + TOTAL_TIMEOUT_S
 
     def _fetch(self, url: str) -> Iterator[bytes]:
+        self._check_deadline()
         request = self._http.build_request("GET", url)
         response = self._http.send(request, stream=True)
         if response.status_code != httpx.codes.OK:
@@ -53,13 +54,16 @@ class _Fetcher(FetcherInterface):
     def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
         try:
             for piece in response.iter_raw(_STEP_BYTES):
-                if time.monotonic() > self._deadline:
-                    raise DownloadError(f"the mirror took more than {TOTAL_TIMEOUT_S:.0f} s")
+                self._check_deadline()
                 yield piece
         except httpx.HTTPError as exc:
             raise DownloadError(f"the connection broke: {type(exc).__name__}") from exc
         finally:
             response.close()
+
+    def _check_deadline(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise DownloadError(f"the mirror took more than {TOTAL_TIMEOUT_S:.0f} s")
 
 
 def fetch_trusted_root(mirror: str, *, pinned: bytes, state: Path | None = None) -> bytes:

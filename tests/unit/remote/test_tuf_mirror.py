@@ -171,3 +171,12 @@ def test_a_mirror_that_is_away() -> None:
 def test_what_is_no_mirror(url: str) -> None:
     with pytest.raises(ConfigInvalid):
         fetch_trusted_root(url, pinned=public_good_root())
+
+
+def test_behind_its_time_no_further_file_is_asked_for(
+    server: SimulatedAuthority, repository: TufRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "TOTAL_TIMEOUT_S", -1.0)
+    with pytest.raises(UpstreamFailed, match="took more than"):
+        fetched(server, repository)
+    assert not server.seen
