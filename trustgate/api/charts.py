@@ -30,6 +30,7 @@ from trustgate.flows.charts import PROVENANCE, ChartFlow
 from trustgate.ports import Clock
 
 Call = Callable[[Callable[[], Any]], Awaitable[Any]]
+Who = Callable[[Request], Awaitable[Actor]]
 
 MAX_UPLOAD_BYTES: Final = MAX_CHART_BYTES + MAX_PROVENANCE_BYTES + 64 * 1024
 """A chart, its provenance, and what a multipart form puts around them."""
@@ -48,6 +49,15 @@ def charts_router(flow: ChartFlow, authenticate: Authenticate, clock: Clock, cal
     async def actor(request: Request) -> Actor:
         source = request.client.host if request.client else ""
         return await authenticate(request.headers.get("authorization"), source)
+
+    router.include_router(_reading(flow, actor, clock, call))
+    router.include_router(_uploading(flow, actor, call))
+    return router
+
+
+def _reading(flow: ChartFlow, actor: Who, clock: Clock, call: Call) -> APIRouter:
+    """What ``helm repo add`` and ``helm pull`` ask for."""
+    router = APIRouter()
 
     @router.head("/charts/{project}/index.yaml", include_in_schema=False)
     @router.get(
@@ -91,6 +101,12 @@ def charts_router(flow: ChartFlow, authenticate: Authenticate, clock: Clock, cal
         headers = {**NO_STORE, **_warning(served.admission), "x-content-type-options": "nosniff"}
         return FileResponse(served.blob.path, media_type=kind, headers=headers)
 
+    return router
+
+
+def _uploading(flow: ChartFlow, actor: Who, call: Call) -> APIRouter:
+    """What ``helm cm-push`` sends."""
+    router = APIRouter()
     places = asyncio.Semaphore(MAX_UPLOADS_AT_ONCE)
 
     async def uploaded(request: Request, project: str, store: _Store) -> Response:
