@@ -114,8 +114,9 @@ class Manifest:
 def parse_manifest(raw: bytes, *, content_type: str = "", algorithm: str = "sha256") -> Manifest:
     """Read a manifest as it was pushed.
 
-    ``content_type`` is what the client said; it has to agree with the body's own ``mediaType``
-    (CVE-2021-41190). The digest is computed over ``raw`` with ``algorithm``.
+    ``content_type`` is what the client said; it has to agree with the body's own ``mediaType``, and can't
+    say what the body does not: what a manifest is hangs on its bytes alone (CVE-2021-41190). The digest is
+    computed over ``raw`` with ``algorithm``.
     Raises ``ManifestTooLarge`` or ``ManifestInvalid``.
     """
     if len(raw) > MAX_MANIFEST_BYTES:
@@ -177,6 +178,11 @@ def _media_type(document: dict[str, Json], content_type: str) -> str:
     if said and stated and said != stated:
         raise ManifestInvalid(
             f"Content-Type says {said[:120]!r}, the body says {stated[:120]!r}; they must be the same"
+        )
+    if not stated and said in media.DOCKER_MANIFESTS:
+        raise ManifestInvalid(
+            f"the body has no mediaType, and Docker's manifests state theirs: {said[:120]!r}",
+            hint="the same bytes must not be an OCI manifest to one client and Docker's to another",
         )
     media_type = stated or said or _guessed(document)
     if media_type not in media.MANIFESTS:

@@ -183,6 +183,8 @@ def _put(connection: Connection, push: Push) -> None:
     manifest_id = _manifest_id(connection, found, push.manifest.digest)
     if manifest_id is None:
         manifest_id = _insert_manifest(connection, found, push)
+    elif push.role is Role.SIGNATURE:
+        _stands_as_signature(connection, manifest_id)
     _insert_refs(connection, manifest_id, push)
     for name in push.tags:
         _move_tag(connection, found, name, manifest_id, seconds(push.at))
@@ -300,6 +302,13 @@ def _insert_manifest(connection: Connection, repository: int, push: Push) -> int
     if made is None:
         raise LookupError(manifest.digest)  # the insert above would have failed first
     return made
+
+
+def _stands_as_signature(connection: Connection, manifest_id: int) -> None:
+    """As what it was judged, it stands: while blobs were missing nobody could tell."""
+    connection.execute(
+        update(_manifest).where(_manifest.c.id == manifest_id).values(role=str(Role.SIGNATURE))
+    )
 
 
 def _insert_refs(connection: Connection, manifest_id: int, push: Push) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.unit.gate.conftest import Answer, Gated
+from tests.unit.gate.conftest import Answer, Gated, serve_gated
 from trustgate.evidence.model import Role
 from trustgate.evidence.shape import fallback_tag, legacy_signature_tag
 from trustgate.oci import media
@@ -93,8 +94,10 @@ def test_what_is_read_stays_readable(tag: str, layers: Any, more: Any) -> None:
 # --- in a whole server ---------------------------------------------------------------------------
 
 
-def put(gated: Gated, who: str, tag: str | Tag, raw: bytes) -> Answer:
-    headers = {"authorization": gated.authorization(who), "content-type": media.OCI_MANIFEST}
+def put(
+    gated: Gated, who: str, tag: str | Tag | Digest, raw: bytes, content_type: str = media.OCI_MANIFEST
+) -> Answer:
+    headers = {"authorization": gated.authorization(who), "content-type": content_type}
     return gated.request("PUT", f"/v2/{WEB}/manifests/{tag}", headers, raw)
 
 
@@ -124,6 +127,39 @@ def test_nobody_hides_a_signature_by_pushing_over_it(gated: Gated, pusher: str) 
     assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 200
     assert put(gated, "ci", tag, strangers).status == 201, "ci may delete, so it may replace"
     assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 403
+
+
+def test_nobody_hides_a_signature_by_calling_it_something_else_first(gated: Gated, pusher: str) -> None:
+    digest = gated.push(WEB, "1", "hello")
+    tag = legacy_signature_tag(digest)
+    assert tag is not None
+    gated.sign(WEB, digest, legacy=True)
+    with gated.client("ci", WEB) as client:
+        document = json.loads(client.manifest(tag).raw)
+    del document["mediaType"]
+    raw = json.dumps(document).encode()
+    assert put(gated, pusher, Digest.of(raw), raw, media.DOCKER_MANIFEST).status == 400
+    assert put(gated, pusher, tag, raw).status == 201
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 200
+
+
+def test_a_signature_whose_layers_came_later_is_one(tmp_path: Path) -> None:
+    with serve_gated(tmp_path, sparse=True) as gated:
+        digest = gated.push(WEB, "1", "hello")
+        tag = legacy_signature_tag(digest)
+        assert tag is not None
+        gated.sign(WEB, digest, legacy=True)
+        with gated.client("ci", WEB) as client:
+            raw = client.manifest(tag).raw
+            (layer,) = parse_manifest(raw).layers
+            payload = client.blob(layer.digest, max_bytes=layer.size)
+            for gone in (f"manifests/{Digest.of(raw)}", f"blobs/{layer.digest}"):
+                assert gated.ask("ci", "DELETE", f"/v2/{WEB}/{gone}").status == 202
+            assert put(gated, "ci", Digest.of(raw), raw).status == 201
+            client.put_blob(layer.digest, iter([payload]), layer.size)
+        assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 403
+        assert put(gated, "ci", tag, raw).status == 201
+        assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 200
 
 
 def test_an_image_does_not_get_a_signatures_name(gated: Gated, pusher: str) -> None:

@@ -68,10 +68,8 @@ def test_an_index() -> None:
 def test_types_are_guessed_only_when_nobody_says() -> None:
     assert parse_manifest(image(mediaType=...)).media_type == media.OCI_MANIFEST
     assert parse_manifest(index(mediaType=...)).media_type == media.OCI_INDEX
-    assert (
-        parse_manifest(image(mediaType=...), content_type=media.DOCKER_MANIFEST).media_type
-        == media.DOCKER_MANIFEST
-    )
+    said = parse_manifest(image(mediaType=...), content_type=media.OCI_MANIFEST)
+    assert said.media_type == media.OCI_MANIFEST
 
 
 def test_a_list_that_is_null_is_empty() -> None:
@@ -163,6 +161,17 @@ def test_content_type_and_body_must_agree() -> None:
     """CVE-2021-41190: one document that is two."""
     with pytest.raises(ManifestInvalid, match="they must be the same"):
         parse_manifest(image(), content_type=media.OCI_INDEX)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "raw"),
+    [(media.DOCKER_MANIFEST, image(mediaType=...)), (media.DOCKER_MANIFEST_LIST, index(mediaType=...))],
+)
+def test_a_manifest_of_docker_says_so_itself(content_type: str, raw: bytes) -> None:
+    """Else the same bytes would be two things, by what their pusher says of them."""
+    assert parse_manifest(raw).media_type in {media.OCI_MANIFEST, media.OCI_INDEX}
+    with pytest.raises(ManifestInvalid, match="the body has no mediaType"):
+        parse_manifest(raw, content_type=content_type)
 
 
 def test_data_that_is_the_content() -> None:
