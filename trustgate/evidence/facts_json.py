@@ -21,7 +21,7 @@ from trustgate.evidence.predicate_query import Said
 from trustgate.oci.digest import Digest
 from trustgate.oci.strict_json import Json
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 ATTESTATION_SCHEMA: Final = "attestation/2"
 
 
@@ -113,6 +113,7 @@ def _to_json(fact: SignatureFact) -> dict[str, Json]:
         "signed_repository": fact.signed_repository,
         "annotations": [[key, value] for key, value in fact.annotations],
         "revocation": fact.revocation,
+        "early": fact.early,
     }
 
 
@@ -123,6 +124,7 @@ def _from_json(item: dict[str, Any]) -> SignatureFact:
         signed_repository=str(item["signed_repository"]),
         annotations=tuple((str(key), str(value)) for key, value in item["annotations"]),
         revocation=cast("Revocation", str(item["revocation"])),
+        early=item["early"] is not False,
     )
 
 

@@ -148,6 +148,8 @@ class SignatureFact:
     """Of the certificates, where the format has such a thing."""
     valid_until: datetime | None = None
     """When time alone could turn the outcome: a window that ends or begins; ``None`` for never."""
+    early: bool = False
+    """Dated later than now, or by certificates that begin later: time alone may show who signed it."""
     settled: bool = True
     """False when it could not be read or judged just now and may say something else later: never kept."""
 

@@ -84,7 +84,7 @@ def test_facts_about_attestations_come_back_without_what_they_say(fact: Attestat
 
 def test_facts_of_another_schema_are_refused() -> None:
     with pytest.raises(ValueError, match="schema"):
-        facts_from_json({**facts_to_json([]), "schema": 2})
+        facts_from_json({**facts_to_json([]), "schema": 1})
     with pytest.raises(ValueError, match="schema"):
         attestations_from_json(dict(facts_to_json([FACT])))
     with pytest.raises(ValueError, match="schema"):

@@ -54,6 +54,7 @@ HEAD = "apiVersion: trustgate.dev/v1\n"
 WEB = RepositoryName("shop/web")
 CHART = RepositoryName("shop/charts")
 SLSA = Predicate("https://slsa.dev/provenance/v1", {"said": "made by make"})
+HOUR_AGO = timedelta(hours=-1)
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 NAMES = ("good", "bad", "stranger")
 KEYS: dict[str, PrivateKey] = {name: ec.generate_private_key(ec.SECP256R1()) for name in NAMES}
@@ -132,11 +133,20 @@ def attest(gated: Gated, name: str, *, legacy: bool) -> None:
             attest_image(client, digest, KEYS[name], SLSA, name=str(WEB), now=datetime.now(UTC))
 
 
-def sign_notation(gated: Gated, name: str, media_type: str) -> None:
+def sign_notation(
+    gated: Gated,
+    name: str,
+    media_type: str,
+    *,
+    late: timedelta = timedelta(),
+    leaf: notation_world.Issued | None = None,
+) -> None:
     digest = gated.push(str(WEB), "1", "hello")
-    signer = signer_of(LEAVES[name].key, list(LEAVES[name].chain))
+    leaf = leaf or LEAVES[name]
+    signer = signer_of(leaf.key, list(leaf.chain))
     with gated.client("ci", str(WEB)) as client:
-        sign_image_notation(client, digest, signer, media_type=media_type, metadata={}, now=datetime.now(UTC))
+        at = datetime.now(UTC) + late
+        sign_image_notation(client, digest, signer, media_type=media_type, metadata={}, now=at)
 
 
 METADATA = openpgp_world.CHART_YAML.replace("name: web", "name: charts")
@@ -144,14 +154,16 @@ PACKAGE = openpgp_world.package({"charts/Chart.yaml": METADATA})
 
 
 @cache
-def provenance(name: str) -> bytes:
+def provenance(name: str, late: timedelta = HOUR_AGO) -> bytes:
     body = openpgp_world.provenance_body(PACKAGE, metadata=METADATA, name="charts-1.2.3.tgz")
-    at = datetime.now(UTC) - timedelta(hours=1)
+    at = datetime.now(UTC) + late
     return openpgp_world.clear_signed(body, PGP[name], at=at).encode()
 
 
-def push_chart(gated: Gated, name: str, tag: str = "1.2.3", without: bytes = b"") -> None:
-    made = chart_artifact(PACKAGE, read_chart(PACKAGE), provenance(name), created=datetime.now(UTC))
+def push_chart(
+    gated: Gated, name: str, tag: str = "1.2.3", *, without: bytes = b"", late: timedelta = HOUR_AGO
+) -> None:
+    made = chart_artifact(PACKAGE, read_chart(PACKAGE), provenance(name, late), created=datetime.now(UTC))
     with gated.client("ci", str(CHART)) as client:
         for digest, content in made.blobs.items():
             if content == without:
@@ -496,7 +508,35 @@ def test_a_judge_that_fails_lets_nobody_past(
     bring(gated, "stranger" if form != "uploaded chart" else "good")
 
 
-@pytest.mark.parametrize("absent", [PACKAGE, provenance("bad")])
+SOON = timedelta(minutes=6)
+EARLY: dict[str, tuple[str, Callable[[Gated, str], None]]] = {
+    "jws": ("-notation", lambda gated, name: sign_notation(gated, name, JWS, late=SOON)),
+    "cose": ("-notation", lambda gated, name: sign_notation(gated, name, COSE, late=SOON)),
+    "certificate": (
+        "-notation",
+        lambda gated, name: sign_notation(
+            gated, name, JWS, late=timedelta(minutes=4), leaf=_begins_soon(name)
+        ),
+    ),
+    "chart": ("-gpg", lambda gated, name: push_chart(gated, name, late=SOON)),
+}
+
+
+def _begins_soon(name: str) -> notation_world.Issued:
+    return notation_world.issue(ROOTS[name], not_before=datetime.now(UTC) + timedelta(minutes=3))
+
+
+@pytest.mark.parametrize("form", EARLY)
+def test_nobody_denied_signs_for_a_time_to_come(gated: Gated, form: str) -> None:
+    """It would be theirs as soon as the clock is there."""
+    ending, bring = EARLY[form]
+    gated.set_policy({"policies/here.yaml": policy(f"deny: [bad{ending}]")})
+    with pytest.raises(TrustgateError, match="can't be judged now: it is of a time to come"):
+        bring(gated, "bad")
+    assert evidence_in(gated) == []
+
+
+@pytest.mark.parametrize("absent", [PACKAGE, provenance("bad", HOUR_AGO)])
 def test_a_chart_whose_parts_would_come_later(tmp_path: Path, absent: bytes) -> None:
     with served(tmp_path, sparse=True) as gated:
         gated.set_policy({"policies/here.yaml": policy("deny: [bad-gpg]")})

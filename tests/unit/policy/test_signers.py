@@ -42,6 +42,8 @@ STRANGER = fact(outcome=Outcome.UNTRUSTED, reason="signed by a key that the trus
 BROKEN = fact(outcome=Outcome.BROKEN, reason="its signature does not verify")
 ODD = fact(outcome=Outcome.NOT_UNDERSTOOD, reason="bundles of version 0.9 are not judged")
 OPEN = replace(STRANGER, revocation="unknown", reason="whether it was revoked is unknown")
+EARLY = replace(BROKEN, early=True, reason="it is signed in the future")
+HELD = replace(STRANGER, revocation="revoked", reason="its certificate was revoked")
 TWINS = fact("good", "bad")
 
 
@@ -70,6 +72,16 @@ def asked(signers: str, arriving: Arriving, **request: Any) -> RuleResult:
         ([BROKEN], (PASS, "signers-allowed"), (FAIL, "signature-broken")),
         ([ODD], (PASS, "signers-allowed"), (FAIL, "signature-not-understood")),
         ([OPEN], (UNKNOWN, "evidence-unreachable"), (UNKNOWN, "evidence-unreachable")),
+        # time alone may turn these
+        ([EARLY], (UNKNOWN, "evidence-unreachable"), (UNKNOWN, "evidence-unreachable")),
+        (
+            [replace(fact("good"), early=True)],
+            (UNKNOWN, "evidence-unreachable"),
+            (PASS, "signers-allowed"),
+        ),
+        # and an authority that holds a certificate may let it go
+        ([HELD], (FAIL, "signature-revoked"), (FAIL, "signature-revoked")),
+        ([replace(fact("good"), revocation="revoked")], (PASS, "signers-allowed"), (PASS, "signers-allowed")),
         # one key under two names: the denied one wins, and the named one is enough
         ([TWINS], (FAIL, "signer-denied"), (PASS, "signers-allowed")),
         # a signature that counts for someone already may count for the denied one, too
@@ -197,7 +209,9 @@ def test_who_is_denied_has_no_window() -> None:
     assert policies.at_any_time({"good"}, NOW) is policies
 
 
-FACTS = st.sampled_from([fact("good"), fact("bad"), fact("other"), TWINS, STRANGER, BROKEN, ODD, OPEN])
+FACTS = st.sampled_from(
+    [fact("good"), fact("bad"), fact("other"), TWINS, STRANGER, BROKEN, ODD, OPEN, EARLY, HELD]
+)
 
 
 @given(st.lists(FACTS, max_size=4), FACTS, st.sampled_from(["deny: [bad]", "only: [good]"]))

@@ -113,6 +113,7 @@ def judge_helm(
         signers=tuple(signers),
         signed_repository=f"{metadata.name}:{metadata.tag}",
         valid_until=_next_turn(answers.values(), attestors, now),
+        early=any(_is_early(answer.signature, now) for answer in answers.values() if answer.signature),
     )
 
 
@@ -254,7 +255,7 @@ def _problem(
 
 def _wrong_time(signature: OpenPgpSignature, keys: Sequence[KeyPacket], now: datetime) -> _No | None:
     """The end of each span is outside of it."""
-    if signature.created > now + MAX_CLOCK_SKEW:
+    if _is_early(signature, now):
         return _No(f"is signed in the future, on {signature.created:%Y-%m-%d}", Outcome.BROKEN)
     if not all(created_before(key, signature.created) for key in keys):
         return _No("is signed before its key was made", Outcome.BROKEN)
@@ -263,6 +264,10 @@ def _wrong_time(signature: OpenPgpSignature, keys: Sequence[KeyPacket], now: dat
     if signature.key_expires is not None and signature.key_expires <= now:
         return _NO[OpenPgpStatus.KEY_EXPIRED]
     return None
+
+
+def _is_early(signature: OpenPgpSignature, now: datetime) -> bool:
+    return signature.created > now + MAX_CLOCK_SKEW
 
 
 def _fact(evidence: Digest, outcome: Outcome, reason: str) -> SignatureFact:

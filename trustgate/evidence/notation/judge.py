@@ -25,6 +25,7 @@ from trustgate.evidence.notation.verification import (
     NO_ANSWERS,
     Sound,
     Verification,
+    is_early,
     questions_under,
     read_signature,
     weigh,
@@ -85,13 +86,14 @@ def _concluded(
     state = worst(by.revocation for _, by in weighed)
     turns = [moment for moment in _turns(sound, answers) if moment > now]
     turn = min([*turns, *([now + ASK_AGAIN] if state == "unknown" else [])], default=None)
+    early = is_early(sound, now)
     if not verified:
         fact = _fact(candidate, Outcome.UNTRUSTED, _why_not(weighed))
-        return replace(fact, valid_until=turn, revocation=state)
+        return replace(fact, valid_until=turn, revocation=state, early=early)
     why = _why_revoked(candidate, sound, verified)
     if why:
         fact = _fact(candidate, Outcome.REVOKED, why)
-        return replace(fact, valid_until=turn, revocation=state)
+        return replace(fact, valid_until=turn, revocation=state, early=early)
     identity = f"x509:{spki_sha256(sound.chain.leaf)}"
     names = ", ".join(dict.fromkeys(one.name for one, _ in verified))
     logged = tuple(dict.fromkeys(one.problem for _, by in verified for one in by.logged))
@@ -113,6 +115,7 @@ def _concluded(
         unproven=frozenset({"timestamp"} if sound.envelope.timestamp and not stamps else ()),
         revocation=state,
         valid_until=turn,
+        early=early,
     )
 
 

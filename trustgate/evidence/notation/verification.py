@@ -230,6 +230,12 @@ def _expiry(sound: Sound, now: datetime) -> str:
     return f"the signature expired on {_shown(expiry)}" if expiry is not None and now >= expiry else ""
 
 
+def is_early(sound: Sound, now: datetime) -> bool:
+    """Whether its own time, or that of one of its certificates, has still to come."""
+    begins = [one.not_valid_before_utc for one in sound.chain.certificates]
+    return sound.envelope.attributes.signing_time > now + MAX_CLOCK_SKEW or max(begins) > now
+
+
 def _proven_time(sound: Sound, trust: NotationTrust, now: datetime, answers: Answers) -> _Time:
     """A timestamp where one is needed; else the chain has to be valid now."""
     attributes = sound.envelope.attributes

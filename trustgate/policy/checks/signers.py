@@ -46,19 +46,28 @@ def check_signers(check: Signers, evidence: Evidence, now: datetime) -> Answer:
     refused = _revoked(facts) or _denied(check.deny, facts) or _not_allowed(check.only, facts, now)
     if refused is not None:
         return refused
-    lost = lost or next(_undecided(check, facts, now), "")
     if lost:
         return unknown("evidence-unreachable", f"who signed it can't be judged now: {lost}", _AGAIN)
+    undecided = next(_undecided(check, facts, now), None)
+    if undecided is not None:
+        return undecided
     signers = names_of(frozenset(signer for fact in facts for signer in fact.signers))
     return passed("signers-allowed", f"signed by {some(signers)}" if signers else "signed by nobody denied")
 
 
 def _revoked(facts: Sequence[_Fact]) -> Answer | None:
     """Under either word: who is denied does not get in because their key was revoked, too."""
-    found = next((fact for fact in facts if fact.outcome is Outcome.REVOKED), None)
+    found = next((fact for fact in facts if _is_revoked(fact)), None)
     if found is None:
         return None
     return failed(_CODES[Outcome.REVOKED], found.reason, fix="sign it with a key that is not revoked")
+
+
+def _is_revoked(fact: _Fact) -> bool:
+    """By the trust store, or by an authority for a chain that someone trusts: what it holds it may let go."""
+    if fact.outcome is Outcome.VERIFIED or not isinstance(fact, SignatureFact):
+        return fact.outcome is Outcome.REVOKED
+    return fact.outcome is Outcome.REVOKED or fact.revocation == "revoked"
 
 
 def _denied(denied: Sequence[Attestor], facts: Sequence[_Fact]) -> Answer | None:
@@ -102,15 +111,21 @@ def _is_allowed(only: Sequence[Attestor], fact: _Fact, now: datetime) -> bool:
     return any(identities(one, frozenset(fact.signers), now) for one in only)
 
 
-def _undecided(check: Signers, facts: Sequence[_Fact], now: datetime) -> Iterator[str]:
-    """Whose certificates' state is not known may be verified for more people than it is now."""
+def _undecided(check: Signers, facts: Sequence[_Fact], now: datetime) -> Iterator[Answer]:
+    """What may be verified for more people later than it is now."""
     for fact in facts:
-        if _may_turn(fact) and not _is_allowed(check.only, fact, now):
-            yield f"the state of its certificates is unknown ({fact.reason})"
+        if not _may_turn(fact) or _is_allowed(check.only, fact, now):
+            continue
+        if isinstance(fact, SignatureFact) and fact.early:
+            why, fix = "it is of a time to come", "sign it anew, with the right time and a valid certificate"
+        else:
+            why, fix = "the state of its certificates is unknown", _AGAIN
+        message = f"who signed it can't be judged now: {why} ({fact.reason})"
+        yield unknown("evidence-unreachable", message, fix)
 
 
 def _may_turn(fact: _Fact) -> bool:
-    return isinstance(fact, SignatureFact) and fact.revocation == "unknown"
+    return isinstance(fact, SignatureFact) and (fact.early or fact.revocation == "unknown")
 
 
 def _verb(fact: _Fact) -> str:
