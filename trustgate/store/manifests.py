@@ -183,8 +183,8 @@ def _put(connection: Connection, push: Push) -> None:
     manifest_id = _manifest_id(connection, found, push.manifest.digest)
     if manifest_id is None:
         manifest_id = _insert_manifest(connection, found, push)
-    elif push.role is Role.SIGNATURE:
-        _stands_as_signature(connection, manifest_id)
+    else:
+        _check_role(connection, manifest_id, push)
     _insert_refs(connection, manifest_id, push)
     for name in push.tags:
         _move_tag(connection, found, name, manifest_id, seconds(push.at))
@@ -304,11 +304,15 @@ def _insert_manifest(connection: Connection, repository: int, push: Push) -> int
     return made
 
 
-def _stands_as_signature(connection: Connection, manifest_id: int) -> None:
-    """As what it was judged, it stands: while blobs were missing nobody could tell."""
-    connection.execute(
-        update(_manifest).where(_manifest.c.id == manifest_id).values(role=str(Role.SIGNATURE))
-    )
+def _check_role(connection: Connection, manifest_id: int, push: Push) -> None:
+    """What was judged has to be what stands: while its blobs were missing nobody could tell a signature."""
+    stands = connection.execute(select(_manifest.c.role).where(_manifest.c.id == manifest_id)).scalar_one()
+    if stands != str(push.role):
+        raise ManifestInvalid(
+            f"{push.manifest.digest.short} is stored here as {stands}, and with the blobs that are here now "
+            f"it would be {push.role}",
+            hint="push its blobs, delete the manifest, then push it again",
+        )
 
 
 def _insert_refs(connection: Connection, manifest_id: int, push: Push) -> None:

@@ -143,7 +143,7 @@ def test_nobody_hides_a_signature_by_calling_it_something_else_first(gated: Gate
     assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 200
 
 
-def test_a_signature_whose_layers_came_later_is_one(tmp_path: Path) -> None:
+def test_a_signature_whose_layers_came_later_is_pushed_anew(tmp_path: Path) -> None:
     with serve_gated(tmp_path, sparse=True) as gated:
         digest = gated.push(WEB, "1", "hello")
         tag = legacy_signature_tag(digest)
@@ -158,6 +158,9 @@ def test_a_signature_whose_layers_came_later_is_one(tmp_path: Path) -> None:
             assert put(gated, "ci", Digest.of(raw), raw).status == 201
             client.put_blob(layer.digest, iter([payload]), layer.size)
         assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 403
+        refused = put(gated, "ci", tag, raw)
+        assert (refused.status, "stored here as image" in refused.error["message"]) == (400, True)
+        assert gated.ask("ci", "DELETE", f"/v2/{WEB}/manifests/{Digest.of(raw)}").status == 202
         assert put(gated, "ci", tag, raw).status == 201
         assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 200
 
