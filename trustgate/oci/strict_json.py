@@ -7,6 +7,7 @@ Where they disagree, one document can be two, so such documents are refused (CVE
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import NoReturn
 
@@ -48,6 +49,7 @@ def loads(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH, fold_case: 
             object_pairs_hook=_object if fold_case else _object_as_spelled,
             parse_constant=_refuse_constant,
             parse_int=_integer,
+            parse_float=_fraction,
         )
     except json.JSONDecodeError as exc:
         raise JsonRefused(f"is not JSON: {exc.msg} at byte {exc.pos}") from exc
@@ -87,6 +89,13 @@ def _integer(text: str) -> int:
     if len(text) > _INTEGER_DIGITS:
         raise JsonRefused(f"has a number with more than {_INTEGER_DIGITS} digits")
     return int(text)
+
+
+def _fraction(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise JsonRefused("has a number that is too large")
+    return number
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -121,7 +121,10 @@ def _folder(state: Path | None) -> Iterator[Path]:
 
 def _checked(mirror: str) -> str:
     """HTTPS, and plain HTTP to this machine only. Raises ``ConfigInvalid``."""
-    parts = urlsplit(mirror)
+    try:
+        parts = urlsplit(mirror)
+    except ValueError as exc:
+        raise ConfigInvalid(f"{mirror[:200]!a} is no address", hint="https://HOST/PATH") from exc
     local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
         raise ConfigInvalid(f"{mirror[:200]!a} is no https:// address", hint="a mirror is reached by HTTPS")

@@ -242,6 +242,7 @@ def test_the_key_that_the_certificate_holds_is_not_a_trusted_key() -> None:
         ({"sct_key": ec.generate_private_key(ec.SECP256R1())}, "no certificate transparency timestamp"),
         ({"sct_edit": lambda raw: raw[:-1] + b"\1"}, "no certificate transparency timestamp"),
         ({"sct_time": world.SIGNED.replace(year=2025)}, "no certificate transparency timestamp"),
+        ({"sct_time": 2**53}, "no certificate transparency timestamp"),
         ({"sigstore": world.instance("two")}, "does not name"),
     ],
 )
@@ -420,13 +421,18 @@ def test_two_entries_of_one_log_are_one_and_two_logs_are_two() -> None:
     both = world.bundle_of(
         made, entries=[made.entry(), made.entry("hashedrekord", "0.0.2")], stamps=[made.stamp()]
     )
-    assert fact(both, ci(min_logs=2)).logs == 2
 
-    def one_operator(document: dict[str, Any]) -> None:
-        for log in document["tlogs"]:
-            log["operator"] = "test"
+    def operators(*names: str) -> Callable[[dict[str, Any]], None]:
+        def change(document: dict[str, Any]) -> None:
+            for log, name in zip(document["tlogs"], names, strict=True):
+                log["operator"] = name
 
-    refused(both, "1 of 2 needed transparency logs", ci(one_operator, min_logs=2))
+        return change
+
+    assert fact(both, ci(operators("one", "two"), min_logs=2)).logs == 2
+    assert fact(both, ci(operators("one", ""), min_logs=2)).logs == 2
+    refused(both, "1 of 2 needed transparency logs prove it", ci(operators("one", "one"), min_logs=2))
+    refused(both, "prove it; those that name no operator count as one", ci(operators("", ""), min_logs=2))
 
 
 def test_an_entry_that_proves_nothing_hides_none_that_does() -> None:

@@ -130,6 +130,8 @@ def test_any_text_is_a_word_or_refused(text: str) -> None:
         (b'[{"x": {"\xc3\x9f": 1, "ss": 2}}]', "twice"),
         (b"NaN", "NaN"),
         (b"[Infinity]", "Infinity"),
+        (b"[1e999]", "too large"),
+        (b"[-1e999]", "too large"),
         (b"[-Infinity]", "Infinity"),
         (b"\xff", "UTF-8"),
         (b"\xef\xbb\xbf{}", "JSON"),

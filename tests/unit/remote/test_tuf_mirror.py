@@ -166,7 +166,15 @@ def test_a_mirror_that_is_away() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://tuf.example.com", "ftp://localhost", "https://", "https://a@b.test", "https://b.test/?x=1", "x"],
+    [
+        "http://tuf.example.com",
+        "ftp://localhost",
+        "https://",
+        "https://a@b.test",
+        "https://b.test/?x=1",
+        "x",
+        "https://[",
+    ],
 )
 def test_what_is_no_mirror(url: str) -> None:
     with pytest.raises(ConfigInvalid):

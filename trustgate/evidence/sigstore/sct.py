@@ -41,7 +41,10 @@ def _is_by(
         return False
     if sct.entry_type is not ct.LogEntryType.PRE_CERTIFICATE:
         return False
-    moment = sct.timestamp.replace(tzinfo=UTC)
+    try:
+        moment = sct.timestamp.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return False  # behind the last year that can be shown
     return log.window.holds(moment) and is_signed_by(
         log.key, sct.signature, _signed(sct, moment, leaf, issuer)
     )

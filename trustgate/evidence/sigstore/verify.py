@@ -27,7 +27,7 @@ from trustgate.evidence.sigstore.log import Logged, prove_logged
 from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.sct import check_scts
 from trustgate.evidence.sigstore.seen import Seen, prove_seen
-from trustgate.evidence.sigstore.trusted_root import TrustedRoot
+from trustgate.evidence.sigstore.trusted_root import NOBODY, TrustedRoot
 
 MAX_CLOCK_SKEW: Final = timedelta(minutes=10)
 """How far a proven time may lie ahead of our own clock."""
@@ -202,12 +202,13 @@ def _check_past(moment: datetime, now: datetime) -> None:
 def check_enough(proof: Proof, *, min_logs: int, min_timestamps: int) -> None:
     """Raises ``NotTrusted`` when fewer distinct logs or authorities than asked for prove it."""
     counts = (
-        ("transparency logs", len(proof.logs), min_logs),
-        ("timestamp authorities", len(proof.timestamps), min_timestamps),
+        ("transparency logs", proof.logs, min_logs),
+        ("timestamp authorities", proof.timestamps, min_timestamps),
     )
     for what, found, least in counts:
-        if found < least:
-            raise NotTrusted(_with(f"{found} of {least} needed {what} prove it", proof.reasons))
+        if len(found) < least:
+            alone = "; those that name no operator count as one" if NOBODY in found else ""
+            raise NotTrusted(_with(f"{len(found)} of {least} needed {what} prove it{alone}", proof.reasons))
 
 
 def _with(message: str, reasons: Sequence[str]) -> str:
