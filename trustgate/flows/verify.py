@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Final
 
-from trustgate.errors import DigestInvalid, ManifestInvalid, NotFound
+from trustgate.errors import AnswerTooLarge, DigestInvalid, ManifestInvalid, NotFound
 from trustgate.evidence.attached import Candidate, candidates_in, judge_attached, kind_of, questions_about
 from trustgate.evidence.attestation import (
     MAX_ATTESTATION_BYTES,
+    MAX_ATTESTATION_LAYERS,
     AttestationFact,
     attestation_candidates,
-    judge_attestations,
+    judge_attestation,
 )
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.cosign import candidates_from_bundle_manifest
@@ -127,11 +128,16 @@ def verify_attestations(
 ) -> Attested:
     """Judge everything that is attested of the image, whatever its type."""
     manifest = resolve(source, target)
-    candidates = list(
-        islice(_attestation_candidates(source, manifest.digest, shapes), MAX_ATTESTATION_CANDIDATES)
+    candidates = islice(_attestation_candidates(source, manifest.digest, shapes), MAX_ATTESTATION_CANDIDATES)
+    # one at a time: each may have megabytes, and what nobody trusted says is not kept
+    facts = (
+        judge_attestation(one, subject=manifest.digest, attestors=attestors, now=now) for one in candidates
     )
-    facts = judge_attestations(candidates, subject=manifest.digest, attestors=attestors, now=now)
-    return Attested(manifest, facts)
+    return Attested(manifest, tuple(map(_trusted_words, facts)))
+
+
+def _trusted_words(fact: AttestationFact) -> AttestationFact:
+    return fact if fact.outcome is Outcome.VERIFIED else replace(fact, predicate=None)
 
 
 def signature_candidates(
@@ -165,10 +171,10 @@ def _in_manifest(source: ImageSource, target: Tag | Digest) -> tuple[Candidate, 
     if manifest is None:
         return ()
     if claims_to_be_signature(manifest):
-        return candidates_in(manifest, _contents(source, envelope_blobs(manifest)))
+        return candidates_in(manifest, _contents(source, envelope_blobs(manifest), MAX_BUNDLE_BYTES))
     layers = [one for one in manifest.layers[:MAX_SIGNATURE_LAYERS] if one.size <= MAX_BUNDLE_BYTES]
     says_so = [one for one in layers if one.media_type.startswith(SIGNATURE_TYPES)]
-    return candidates_in(manifest, _contents(source, layers)) if says_so else ()
+    return candidates_in(manifest, _contents(source, layers, MAX_BUNDLE_BYTES)) if says_so else ()
 
 
 def _attestation_candidates(
@@ -181,7 +187,8 @@ def _attestation_candidates(
         manifest = _manifest(source, Tag(f"sha256-{subject.hex}.att"))
         if manifest is not None:
             layers = [one for one in manifest.layers if one.media_type == media.DSSE_ENVELOPE]
-            yield from attestation_candidates(manifest, _contents(source, layers))
+            for layer in {one.digest: one for one in layers[:MAX_ATTESTATION_LAYERS]}.values():
+                yield from attestation_candidates(manifest, _contents(source, [layer], MAX_ATTESTATION_BYTES))
 
 
 def _bundle_in(source: ImageSource, digest: Digest) -> tuple[SignatureCandidate, ...]:
@@ -191,7 +198,7 @@ def _bundle_in(source: ImageSource, digest: Digest) -> tuple[SignatureCandidate,
     (layer,) = manifest.layers
     if not layer.media_type.startswith(media.SIGSTORE_BUNDLE_PREFIX):
         return ()
-    return candidates_from_bundle_manifest(manifest, _contents(source, [layer]))
+    return candidates_from_bundle_manifest(manifest, _contents(source, [layer], MAX_ATTESTATION_BYTES))
 
 
 def _manifest(source: ImageSource, target: Tag | Digest) -> Manifest | None:
@@ -201,11 +208,12 @@ def _manifest(source: ImageSource, target: Tag | Digest) -> Manifest | None:
         return None
 
 
-def _contents(source: ImageSource, layers: Sequence[Descriptor]) -> Mapping[Digest, bytes]:
+def _contents(source: ImageSource, layers: Sequence[Descriptor], max_bytes: int) -> Mapping[Digest, bytes]:
+    """What is there, has its digest, and is no larger than its descriptor says: else it is no candidate."""
     contents: dict[Digest, bytes] = {}
-    for descriptor in layers[:MAX_ATTESTATION_CANDIDATES]:
+    for one in layers:
         try:
-            contents[descriptor.digest] = source.blob(descriptor.digest, max_bytes=MAX_ATTESTATION_BYTES)
-        except (NotFound, DigestInvalid):
+            contents[one.digest] = source.blob(one.digest, max_bytes=min(one.size, max_bytes))
+        except (NotFound, DigestInvalid, AnswerTooLarge):
             continue
     return contents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,21 @@ def test_a_bundle_whose_bytes_are_gone_is_no_signature(simulator: SimulatedRegis
         assert not verify(client).good
         simulator.rig("GET .*/blobs/", Answer(200, {}, bundle(DIGEST, key())))
         assert not verify(client).good
+
+
+def test_no_more_is_read_than_a_descriptor_says(simulator: SimulatedRegistry) -> None:
+    """Else a small descriptor brings as many megabytes as are read of anything."""
+    signature = signed_by(key())
+    (layer,) = signature.manifest.layers
+    lying = json.loads(signature.raw)
+    lying["layers"][0]["size"] = layer.size - 1
+    simulator.add(json.dumps(lying).encode(), signature.manifest.media_type, "")
+    simulator.blobs |= signature.blobs
+    with client_of(simulator) as client:
+        assert verify(client).facts == ()
+    fill(simulator, signature)
+    with client_of(simulator) as client:
+        assert outcomes(client) == [Outcome.VERIFIED]
 
 
 # --- could not be decided --------------------------------------------------------------------------
