@@ -14,7 +14,7 @@ from trustgate.evidence.model import Role
 from trustgate.evidence.shape import fallback_tag, legacy_signature_tag
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
-from trustgate.oci.manifest import Manifest, parse_manifest
+from trustgate.oci.manifest import MAX_DESCRIPTORS, Manifest, parse_manifest
 from trustgate.oci.names import Tag
 from trustgate.policy.signature_tags import why_not
 from trustgate.ports import Grant
@@ -89,6 +89,15 @@ def test_what_is_read_stays_readable(tag: str, layers: Any, more: Any) -> None:
     old, new = image(*layers), image(*more)
     assert why_not(tag, current=old, held_as=S, new=new, role=S)[0] == ""
     assert why_not(tag, current=old, held_as=S, new=new, role=M)[0] != ""
+
+
+@pytest.mark.timeout(10)
+def test_many_entries_are_compared_in_no_time() -> None:
+    many = [layer(media.DSSE_ENVELOPE, b"p", **{f"a{n}": "x" for n in range(9)})] * MAX_DESCRIPTORS
+    last = layer(media.DSSE_ENVELOPE, b"q")
+    current, new = image(*many[1:], last), image(*many)
+    assert why_not(ATT, current=current, held_as=M, new=new, role=M)[0] == "signatures-lost"
+    assert why_not(ATT, current=new, held_as=M, new=new, role=M) == ("", "")
 
 
 # --- in a whole server ---------------------------------------------------------------------------
