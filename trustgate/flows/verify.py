@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -65,6 +65,8 @@ class Verified:
 
     manifest: Manifest
     facts: tuple[SignatureFact, ...]
+    unread: str = ""
+    """Why some were not judged, if so: that none is good is then no answer."""
 
     @property
     def subject(self) -> Subject:
@@ -81,6 +83,7 @@ class Attested:
 
     manifest: Manifest
     facts: tuple[AttestationFact, ...]
+    unread: str = ""
 
 
 def subject_of(manifest: Manifest) -> Subject:
@@ -109,12 +112,13 @@ def verify_image(
     """
     manifest = resolve(source, target)
     subject = subject_of(manifest)
-    candidates = signature_candidates(source, manifest.digest, shapes)
+    candidates, unread = signature_candidates(source, manifest.digest, shapes)
     questions = questions_about(candidates, subject=subject, attestors=attestors, now=now)
     answers = (revocation or NobodyToAsk()).ask(questions) if questions else {}
     return Verified(
         manifest,
         judge_attached(candidates, subject=subject, attestors=attestors, answers=answers, now=now),
+        unread,
     )
 
 
@@ -128,12 +132,17 @@ def verify_attestations(
 ) -> Attested:
     """Judge everything that is attested of the image, whatever its type."""
     manifest = resolve(source, target)
-    candidates = islice(_attestation_candidates(source, manifest.digest, shapes), MAX_ATTESTATION_CANDIDATES)
+    listed, unread = _listed(source, manifest.digest, shapes)
+    found = _attestation_candidates(source, listed, manifest.digest, shapes)
+    candidates = islice(found, MAX_ATTESTATION_CANDIDATES)
     # one at a time: each may have megabytes, and what nobody trusted says is not kept
     facts = (
         judge_attestation(one, subject=manifest.digest, attestors=attestors, now=now) for one in candidates
     )
-    return Attested(manifest, tuple(map(_trusted_words, facts)))
+    judged = tuple(map(_trusted_words, facts))
+    if next(found, None) is not None:
+        unread = _beyond(MAX_ATTESTATION_CANDIDATES, "attestations")
+    return Attested(manifest, judged, unread)
 
 
 def _trusted_words(fact: AttestationFact) -> AttestationFact:
@@ -142,21 +151,38 @@ def _trusted_words(fact: AttestationFact) -> AttestationFact:
 
 def signature_candidates(
     source: ImageSource, subject: Digest, shapes: Shapes = Shapes.ALL
-) -> list[Candidate]:
-    """Of every format, each within its own limit, so that a flood of one can't push out the others."""
+) -> tuple[list[Candidate], str]:
+    """Of every format, each within its own limit, so that a flood of one can't push out the others; and why
+    some are missing, if so."""
+    listed, unread = _listed(source, subject, shapes)
     kept: list[Candidate] = []
     room = Counter(dict.fromkeys(SignatureKind, MAX_SIGNATURE_CANDIDATES))
-    for one in _signature_candidates(source, subject, shapes):
+    for one in _signature_candidates(source, listed, subject, shapes):
         if room[kind_of(one)]:
             room[kind_of(one)] -= 1
             kept.append(one)
-    return kept
+        else:
+            unread = _beyond(MAX_SIGNATURE_CANDIDATES, f"signatures of kind {kind_of(one)}")
+    return kept, unread
 
 
-def _signature_candidates(source: ImageSource, subject: Digest, shapes: Shapes) -> Iterator[Candidate]:
-    if shapes is not Shapes.TAGS:
-        for digest in source.referrers(subject, limit=MAX_REFERRERS):
-            yield from _in_manifest(source, digest)
+def _listed(source: ImageSource, subject: Digest, shapes: Shapes) -> tuple[Sequence[Digest], str]:
+    """Its referrers, as many as are looked at, and why there are more."""
+    if shapes is Shapes.TAGS:
+        return (), ""
+    found = source.referrers(subject, limit=MAX_REFERRERS + 1)
+    return found[:MAX_REFERRERS], _beyond(MAX_REFERRERS, "referrers") if len(found) > MAX_REFERRERS else ""
+
+
+def _beyond(limit: int, what: str) -> str:
+    return f"there are more than {limit} {what}, and the rest was not judged"
+
+
+def _signature_candidates(
+    source: ImageSource, listed: Iterable[Digest], subject: Digest, shapes: Shapes
+) -> Iterator[Candidate]:
+    for digest in listed:
+        yield from _in_manifest(source, digest)
     tag = legacy_signature_tag(subject)
     if tag is not None and shapes is not Shapes.REFERRERS:
         yield from _in_manifest(source, tag)
@@ -178,11 +204,10 @@ def _in_manifest(source: ImageSource, target: Tag | Digest) -> tuple[Candidate, 
 
 
 def _attestation_candidates(
-    source: ImageSource, subject: Digest, shapes: Shapes
+    source: ImageSource, listed: Iterable[Digest], subject: Digest, shapes: Shapes
 ) -> Iterator[SignatureCandidate]:
-    if shapes is not Shapes.TAGS:
-        for digest in source.referrers(subject, limit=MAX_REFERRERS):
-            yield from _bundle_in(source, digest)
+    for digest in listed:
+        yield from _bundle_in(source, digest)
     if subject.algorithm == "sha256" and shapes is not Shapes.REFERRERS:
         manifest = _manifest(source, Tag(f"sha256-{subject.hex}.att"))
         if manifest is not None:

@@ -35,7 +35,8 @@ from trustgate.errors import (
 )
 from trustgate.evidence.model import MAX_SIGNATURE_CANDIDATES, Outcome
 from trustgate.evidence.shape import legacy_signature_tag
-from trustgate.flows.verify import Verified, verify_image
+from trustgate.flows import verify as room
+from trustgate.flows.verify import Verified, verify_attestations, verify_image
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor
 from trustgate.oci.names import Tag
@@ -153,7 +154,22 @@ def test_candidates_of_each_format_are_bounded(source: ImageSource) -> None:
     layers = [legacy_candidate(DIGEST, key("ed25519"), annotations={"n": str(n)}) for n in range(60)]
     attach(source, *(signed_by(key("ed25519", f"s{n}")) for n in range(MAX_SIGNATURE_CANDIDATES + 2)))
     put(source, legacy_manifest(*layers), SIG_TAG)
-    assert len(outcomes(source)) == MAX_SIGNATURE_CANDIDATES + 60
+    found = verify(source)
+    assert len(found.facts) == MAX_SIGNATURE_CANDIDATES + 60
+    assert (
+        found.unread == "there are more than 64 signatures of kind cosign-bundle, and the rest was not judged"
+    )
+
+
+def test_that_there_are_more_is_told(source: ImageSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    attach(source, *(signed_by(key("ed25519", f"s{n}")) for n in range(2)))
+    assert verify(source).unread == ""
+    monkeypatch.setattr(room, "MAX_REFERRERS", 1)
+    assert verify(source).unread == "there are more than 1 referrers, and the rest was not judged"
+    monkeypatch.setattr(room, "MAX_REFERRERS", 2)
+    monkeypatch.setattr(room, "MAX_ATTESTATION_CANDIDATES", 1)
+    found = verify_attestations(source, DIGEST, [ALICE], now=NOW)
+    assert found.unread == "there are more than 1 attestations, and the rest was not judged"
 
 
 def test_a_bundle_whose_bytes_are_gone_is_no_signature(simulator: SimulatedRegistry) -> None:
