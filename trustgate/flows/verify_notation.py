@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from trustgate.errors import DigestInvalid, InvalidInput, ManifestInvalid, NotFound
@@ -85,7 +86,7 @@ def verify_under_trust_policy(
         return NotationResult(image.digest, statement, ())
     trust = statement_trust(statement, store)
     subject = Subject(image.digest, image.media_type, len(image.raw))
-    candidates = list(_candidates(source, image.digest))
+    candidates = list(islice(_candidates(source, image.digest), MAX_SIGNATURE_CANDIDATES + 1))
     judged = candidates[:MAX_SIGNATURE_CANDIDATES]
     results = tuple(_result(one, subject, trust, revocation, now) for one in judged)
     return NotationResult(image.digest, statement, results, len(candidates) > len(judged))
