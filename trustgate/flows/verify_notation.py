@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from trustgate.errors import AnswerTooLarge, DigestInvalid, InvalidInput, ManifestInvalid, NotFound
@@ -86,7 +87,7 @@ def verify_under_trust_policy(
     trust = statement_trust(statement, store)
     subject = Subject(image.digest, image.media_type, len(image.raw))
     listed = source.referrers(image.digest, limit=MAX_REFERRERS + 1)
-    candidates = list(_candidates(source, listed[:MAX_REFERRERS]))
+    candidates = list(islice(_candidates(source, listed[:MAX_REFERRERS]), MAX_SIGNATURE_CANDIDATES + 1))
     judged = candidates[:MAX_SIGNATURE_CANDIDATES]
     results = tuple(_result(one, subject, trust, revocation, now) for one in judged)
     more = len(candidates) > len(judged) or len(listed) > MAX_REFERRERS

@@ -356,6 +356,7 @@ def test_referrers_by_the_fallback_tag(client: RegistryClient, simulator: Simula
         b'{"manifests": 7}',
         b'{"manifests": [7]}',
         b'{"manifests": [{}]}',
+        b'{"manifests": [{"digest": "sha256:../../other/manifests/1"}]}',
         b"[" * 99999,
     ],
 )
