@@ -11,6 +11,7 @@ from tests import signing_world
 from tests import sigstore_world as world
 from trustgate.evidence.attestation import (
     MAX_ATTESTATION_BYTES,
+    MAX_ATTESTATION_LAYERS,
     AttestationFact,
     attestation_candidates,
     judge_attestation,
@@ -248,6 +249,8 @@ def test_a_manifest_of_several_layers_and_candidates_in_order() -> None:
     assert [fact.outcome for fact in facts] == [Outcome.VERIFIED, Outcome.BROKEN]
     assert [fact.content for fact in facts] == [Digest.of(good), Digest.of(bad)]
     assert attestation_candidates(artifact.manifest, {}) == ()
+    artifact.document["layers"] = artifact.document["layers"][:1] * (MAX_ATTESTATION_LAYERS + 1)
+    assert len(attestation_candidates(artifact.manifest, artifact.blobs)) == MAX_ATTESTATION_LAYERS
 
 
 # --- for counting --------------------------------------------------------------------------------
