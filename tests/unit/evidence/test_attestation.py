@@ -203,6 +203,15 @@ def test_an_entry_of_another_envelope(kind: str, version: str) -> None:
     refused(layer(envelope(one), annotations), Outcome.BROKEN, "other content")
 
 
+@pytest.mark.parametrize(("kind", "version"), [("dsse", "0.0.1"), ("intoto", "0.0.1"), ("intoto", "0.0.2")])
+def test_an_entry_of_another_holder(kind: str, version: str) -> None:
+    one = made()
+    raw = envelope(one)
+    stranger = signing_world.key(name="mallory").public_key()
+    annotations = world.annotations_of(one, kind, version=version, envelope=raw, holder=stranger)
+    refused(layer(raw, annotations), Outcome.BROKEN, "another certificate")
+
+
 @pytest.mark.parametrize(
     ("edit", "word"),
     [

@@ -238,6 +238,23 @@ def test_any_value_at_any_place_is_an_outcome(data: st.DataObject) -> None:
         assert signed_part(raw) == signed_part(BOTH)
 
 
+@pytest.mark.parametrize("value", [None, True, 7, "", "x", "AAAA", [], [7], {}, {"x": 7}], ids=repr)
+def test_a_value_of_each_kind_at_every_place_is_an_outcome(value: Any) -> None:
+    """In the bundle, and in the bodies that its log entries hold."""
+    for place in places(json.loads(BOTH)):
+        judged(replaced(BOTH, place, value))
+    for entry in json.loads(BOTH)["verificationMaterial"]["tlogEntries"]:
+        body = base64.b64decode(entry["canonicalizedBody"])
+        for place in places(json.loads(body)):
+            changed = {**entry, "canonicalizedBody": signing_world.b64(replaced(body, place, value))}
+            judged(replaced(BOTH, ("verificationMaterial", "tlogEntries"), [changed]))
+
+
+def judged(raw: bytes) -> None:
+    if verified(raw):
+        assert signed_part(raw) == signed_part(BOTH)
+
+
 def part(document: Any, place: Path) -> Any:
     for step in place:
         document = document[step]
