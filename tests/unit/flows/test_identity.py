@@ -267,6 +267,14 @@ def test_foreign_and_forged_tokens(house: House, robot: str, tmp_path: Path) -> 
             house.tokens.verify(wrong, service=SERVICE)
 
 
+def test_a_long_token_is_not_looked_at(house: House) -> None:
+    access = [Access("repository", f"shop/{number}", ("pull",)) for number in range(300)]
+    for some, refused in ((access[:100], False), (access, True)):
+        token, _expires = house.tokens.issue("robot$prod", tuple(some), service=SERVICE)
+        with pytest.raises(Unauthorized, match="too long") if refused else contextlib.nullcontext():
+            house.tokens.verify(token, service=SERVICE)
+
+
 def test_keys_rotate_and_old_tokens_live_out_their_time(house: House, robot: str) -> None:
     token = token_for(house, house.login("robot$prod", robot), "repository:shop/web:pull")
     house.tokens.rotate()

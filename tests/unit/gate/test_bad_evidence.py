@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -70,6 +71,7 @@ def test_a_signature_of_100_mebibytes_is_none_and_hides_none(
         document |= {"config": config, "layers": [_descriptor(media.COSIGN_SIMPLE_SIGNING, huge, HUGE_BYTES)]}
     raw = json.dumps(document).encode()
     tag = legacy_signature_tag(signed)
+    tracemalloc.start()
     with gated.client("ci", WEB) as client:
         _put_empty(client)
         if shape == "legacy":
@@ -80,6 +82,9 @@ def test_a_signature_of_100_mebibytes_is_none_and_hides_none(
     assert stored is not None
     assert stored.role is not Role.SIGNATURE
     assert gated.ask("prod", "GET", IMAGE).status == 200
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < HUGE_BYTES // 2
 
 
 def _flood(gated: Gated, like: Digest, role: Role, *, by: str = "") -> None:
