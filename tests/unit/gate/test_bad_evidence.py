@@ -15,6 +15,7 @@ from trustgate.errors import UpstreamRefused
 from trustgate.evidence.model import Role
 from trustgate.evidence.shape import legacy_signature_tag
 from trustgate.flows.evidence_rows import MAX_ROWS
+from trustgate.flows.signatures import AT_ONCE
 from trustgate.flows.stored_evidence import MAX_EVIDENCE_MANIFESTS
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -87,7 +88,9 @@ def test_a_signature_of_100_mebibytes_is_none_and_hides_none(
     assert peak < HUGE_BYTES // 2
 
 
-def _flood(gated: Gated, like: Digest, role: Role, *, by: str = "") -> None:
+def _flood(
+    gated: Gated, like: Digest, role: Role, *, by: str = "", many: int = MANY, filler: str = ""
+) -> None:
     """Many manifests like one that is there, as rows: over HTTP each would wait for the disk.
 
     Pushed ``by`` someone, or by who pushed that one.
@@ -100,7 +103,8 @@ def _flood(gated: Gated, like: Digest, role: Role, *, by: str = "") -> None:
     def put_all(connection: Connection) -> None:
         same = tables.manifest.c.digest == str(like)
         kept = dict(connection.execute(select(tables.manifest).where(same)).mappings().one())
-        bodies = [json.dumps(document | {"annotations": {"n": str(n)}}).encode() for n in range(MANY)]
+        notes = [{"n": str(n), "filler": filler} for n in range(many)]
+        bodies = [json.dumps(document | {"annotations": note}).encode() for note in notes]
         contents = [{"digest": str(Digest.of(body)), "body": body} for body in bodies]
         connection.execute(insert(tables.content), contents)
         rows = [
@@ -172,3 +176,14 @@ def test_10_000_signatures_by_someone_else_hide_no_good_one(gated: Gated) -> Non
     _flood(gated, gated.sign(WEB, digest, foreign), Role.SIGNATURE, by="mallory")
     gated.sign(WEB, digest)
     assert gated.ask("prod", "GET", IMAGE).status == 200
+
+
+def test_large_manifests_of_signatures_are_read_a_few_at_a_time(gated: Gated) -> None:
+    many, filler = 6 * AT_ONCE, "x" * 100_000
+    digest = gated.push(WEB, "1", "web")
+    _flood(gated, gated.sign(WEB, digest), Role.SIGNATURE, many=many, filler=filler)
+    tracemalloc.start()
+    assert gated.ask("prod", "GET", IMAGE).status == 200
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < many * len(filler) // 2
