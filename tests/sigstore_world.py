@@ -32,6 +32,7 @@ V1_NAME = "rekor.test"
 V2_NAME = "rekor2.test"
 FULCIO = "1.3.6.1.4.1.57264.1."
 MINUTE = timedelta(minutes=1)
+VERSION_3 = bytes.fromhex("a003020102")
 Edit = Callable[[dict[str, Any]], object]
 
 
@@ -45,6 +46,17 @@ def pem(value: Any) -> bytes:
     if isinstance(value, x509.Certificate):
         return value.public_bytes(serialization.Encoding.PEM)
     return value.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def der_of_version_4(certificate: x509.Certificate) -> bytes:
+    """``certificate``, except that it says to be of a version that X.509 does not have."""
+    raw = der(certificate)
+    assert raw.count(VERSION_3) == 1
+    return raw.replace(VERSION_3, VERSION_3[:-1] + b"\x03")
+
+
+def pem_of(raw: bytes) -> str:
+    return f"-----BEGIN CERTIFICATE-----\n{world.b64(raw)}\n-----END CERTIFICATE-----\n"
 
 
 def stamp_seconds(moment: datetime) -> int:
@@ -85,6 +97,7 @@ class Sigstore:
         sct: bool = True,
         sct_key: Any = None,
         sct_time: datetime = SIGNED,
+        sct_millis: int | None = None,
         sct_edit: Callable[[bytes], bytes] = lambda raw: raw,
     ) -> x509.Certificate:
         """A leaf as Fulcio makes it; each argument can make it another."""
@@ -117,13 +130,18 @@ class Sigstore:
             builder = builder.add_extension(x509.UnrecognizedExtension(oid, value), False)
         if not sct:
             return builder.sign(self.between.key, hashes.SHA256())
-        return self._with_sct(builder, sct_key or self.ct, sct_time, sct_edit)
+        return self._with_sct(
+            builder,
+            sct_key or self.ct,
+            stamp_seconds(sct_time) * 1000 if sct_millis is None else sct_millis,
+            sct_edit,
+        )
 
     def _with_sct(
-        self, builder: x509.CertificateBuilder, key: Any, moment: datetime, edit: Callable[[bytes], bytes]
+        self, builder: x509.CertificateBuilder, key: Any, moment: int, edit: Callable[[bytes], bytes]
     ) -> x509.Certificate:
         tbs = builder.sign(self.between.key, hashes.SHA256()).tbs_certificate_bytes
-        millis = (stamp_seconds(moment) * 1000).to_bytes(8, "big")
+        millis = moment.to_bytes(8, "big")
         issuer_hash = hashlib.sha256(der(self.between.key.public_key())).digest()
         signed = b"\0\0" + millis + b"\0\1" + issuer_hash + len(tbs).to_bytes(3, "big") + tbs + b"\0\0"
         signature = key.sign(edit(signed), ec.ECDSA(hashes.SHA256()))

@@ -55,6 +55,18 @@ def test_it_refuses_what_is_not() -> None:
         assert opinion(raw).disagrees
 
 
+def test_whatever_it_raises_is_no_yes() -> None:
+    """A token's certificates are not signed: whoever brings a good bundle may exchange them."""
+    made = world.sign_statement(SUBJECT)
+    signer = made.sigstore.stamps.chain[0]
+    good = world.bundle_of(made, stamps=[made.stamp()])
+    token = made.stamp().replace(world.der(signer), world.der_of_version_4(signer))
+    raw = world.bundle_of(made, stamps=[token])
+    assert opinion(good) == Opinion(covered=True)
+    assert opinion(raw).refusal.startswith("InvalidVersion: ")
+    assert judged(raw, second_judge=True).outcome is not Outcome.VERIFIED
+
+
 @pytest.mark.parametrize(
     "who", [Identity("someone else", world.ISSUER), Identity(world.SUBJECT, "https://x.test")]
 )

@@ -20,10 +20,12 @@ from trustgate.evidence.certificate_path import (
     load_certificate,
     path_to_anchor,
 )
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.trusted_root import Authority
 
 MAX_CERTIFICATE_BYTES: Final = 32 * 1024
+MAX_PEM_BYTES: Final = 256 * 1024
 FULCIO: Final = "1.3.6.1.4.1.57264.1."
 ISSUER_V1: Final = f"{FULCIO}1"
 OTHER_NAME: Final = f"{FULCIO}7"
@@ -76,6 +78,18 @@ def read_certificate(der: bytes) -> x509.Certificate:
         return load_certificate(der)
     except PathRefused as exc:
         raise Refusal(str(exc)) from exc
+
+
+def certificate_of_pem(pem: bytes, what: str) -> x509.Certificate:
+    """The certificate of the one PEM block, of which errors speak as ``what``. Raises ``Refusal``."""
+    if len(pem) > MAX_PEM_BYTES or pem.count(b"-----BEGIN ") != 1:
+        raise Refusal(f"{what} is not one PEM certificate")
+    try:
+        found = x509.load_pem_x509_certificate(pem)
+        der = found.public_bytes(serialization.Encoding.DER)
+    except MALFORMED as exc:
+        raise Refusal(f"{what} is not one PEM certificate") from exc
+    return read_certificate(der)
 
 
 def spki_of(certificate: x509.Certificate) -> bytes:
