@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from cryptography import x509
+
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.cosign_claim import Claim
 from trustgate.evidence.keys import KeyTrust
 from trustgate.evidence.model import Outcome, Signer, TimeEvidence
 from trustgate.evidence.revoked import Marks, certificate_marks, evidence_marks, why_revoked
 from trustgate.evidence.signature_bytes import verifies
-from trustgate.evidence.sigstore.certificate import read_certificate
 from trustgate.evidence.sigstore.content import Holder
 from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.second_judge import second_opinion
@@ -65,6 +66,10 @@ class _Vote:
     proof: Proof
     found: KeylessProof | None = None
     """Of a certificate."""
+
+    @property
+    def path(self) -> tuple[x509.Certificate, ...]:
+        return self.found.path if self.found else ()
 
 
 def weigh(
@@ -223,7 +228,7 @@ def _weigh_keyless(
         except Refusal as exc:
             refusals.append(exc)
     if votes:
-        return _second(claim, votes, marks | certificate_marks([read_certificate(certificate)]))
+        return _second(claim, votes, marks.union(*(certificate_marks(one.path) for one in votes)))
     return _refused(refusals)
 
 

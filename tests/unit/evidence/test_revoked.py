@@ -124,6 +124,26 @@ def test_keyless() -> None:
     assert fact(raw, taken_back(ci(), KEY)).outcome is Outcome.VERIFIED
 
 
+def test_keyless_by_each_certificate_of_its_path() -> None:
+    """As with Notation: whoever takes an authority back takes back all that rests on it."""
+    one = world.sign_statement(SUBJECT)
+    sigstore = world.instance()
+    layer = world.sign_payload(SUBJECT)
+    candidate = world.layer_of(SUBJECT, layer, world.annotations_of(layer))
+    for above in (sigstore.between.certificate, sigstore.root.certificate):
+        for mark in (f"certificate:{sha256(above)}", key_mark(above.public_key())):
+            attestor = taken_back(ci(), mark)
+            gone(fact(world.bundle_of(one), attestor))
+            gone(judge(candidate, subject=SUBJECT, attestors=[attestor], now=world.NOW))
+            found = attested.judged(world.bundle_of(attested.made()), taken_back(attested.CI, mark))
+            assert found.outcome is Outcome.REVOKED
+            assert fact(world.bundle_of(one), taken_back(ci(), mark, AFTER)).outcome is Outcome.VERIFIED
+            gone(fact(world.bundle_of(one), taken_back(ci(), mark, BEFORE)))
+    other = world.instance("two").between.certificate
+    spared = taken_back(ci(), f"certificate:{sha256(other)}")
+    assert fact(world.bundle_of(one), spared).outcome is Outcome.VERIFIED
+
+
 def notation(mark: str, since: datetime | None = None, *, stamp: bool = False) -> SignatureFact:
     parts = stamped.stamped(notation_world.parts()) if stamp else notation_world.parts()
     trust = stamped.trust() if stamp else notation_world.trust()

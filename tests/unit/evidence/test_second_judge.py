@@ -25,7 +25,7 @@ from trustgate.evidence.sigstore.verify import KeylessProof, Proof
 SUBJECT = signing_world.image().manifest.digest
 ROOT = read_trusted_root(world.instance().trusted_root())
 WHO = Identity(world.SUBJECT, world.ISSUER)
-PROOF = KeylessProof(WHO, Proof(times=(world.SIGNED,)))
+PROOF = KeylessProof(WHO, Proof(times=(world.SIGNED,)), path=())
 
 
 def opinion(raw: bytes, root: Any = ROOT, found: KeylessProof = PROOF) -> Opinion:
