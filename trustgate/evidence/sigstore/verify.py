@@ -62,6 +62,8 @@ class Proof:
     """Why witnesses that came along do not count."""
     valid_until: datetime | None = None
     """When the trust in a log ends, where no proven time says that the entry is older than that."""
+    proven: Witnesses = field(default_factory=Witnesses, repr=False)
+    """Those of the witnesses that count, under one trusted root; empty where several are taken together."""
 
     @property
     def signed_at(self) -> datetime | None:
@@ -99,6 +101,7 @@ def prove_witnesses(
         times=_times(seen, logged),
         reasons=tuple(reasons),
         valid_until=None if times else _first_end(logged),
+        proven=Witnesses(tuple(one.entry for one in logged), tuple(one.response for one in seen)),
     )
 
 
