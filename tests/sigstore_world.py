@@ -96,8 +96,7 @@ class Sigstore:
         authority: bool = False,
         sct: bool = True,
         sct_key: Any = None,
-        sct_time: datetime = SIGNED,
-        sct_millis: int | None = None,
+        sct_time: datetime | int = SIGNED,
         sct_edit: Callable[[bytes], bytes] = lambda raw: raw,
     ) -> x509.Certificate:
         """A leaf as Fulcio makes it; each argument can make it another."""
@@ -130,18 +129,19 @@ class Sigstore:
             builder = builder.add_extension(x509.UnrecognizedExtension(oid, value), False)
         if not sct:
             return builder.sign(self.between.key, hashes.SHA256())
-        return self._with_sct(
-            builder,
-            sct_key or self.ct,
-            stamp_seconds(sct_time) * 1000 if sct_millis is None else sct_millis,
-            sct_edit,
-        )
+        return self._with_sct(builder, sct_key or self.ct, sct_time, sct_edit)
 
     def _with_sct(
-        self, builder: x509.CertificateBuilder, key: Any, moment: int, edit: Callable[[bytes], bytes]
+        self,
+        builder: x509.CertificateBuilder,
+        key: Any,
+        moment: datetime | int,
+        edit: Callable[[bytes], bytes],
     ) -> x509.Certificate:
+        """``moment`` may be in seconds, for those that no ``datetime`` can hold."""
         tbs = builder.sign(self.between.key, hashes.SHA256()).tbs_certificate_bytes
-        millis = moment.to_bytes(8, "big")
+        seconds = moment if isinstance(moment, int) else stamp_seconds(moment)
+        millis = (seconds * 1000).to_bytes(8, "big")
         issuer_hash = hashlib.sha256(der(self.between.key.public_key())).digest()
         signed = b"\0\0" + millis + b"\0\1" + issuer_hash + len(tbs).to_bytes(3, "big") + tbs + b"\0\0"
         signature = key.sign(edit(signed), ec.ECDSA(hashes.SHA256()))

@@ -18,6 +18,7 @@ from trustgate.errors import ConfigInvalid
 
 DEFAULT_PORT = 5080
 MAX_PORT = 65535
+MAX_DAYS = 36_500
 CONFIG_FILE = "trustgate.toml"
 ENVIRONMENT_PREFIX = "TRUSTGATE_"
 SLIP = 0.8
@@ -49,6 +50,8 @@ class Settings:
     threads: int = 16
     """Threads for blocking work: database, disk, password hashes."""
     policy_interval_s: int = 30
+    decision_days: int = 90
+    """How long the record of a decision is kept, and its page answers."""
     revocation_hosts: tuple[str, ...] = ()
     """Hosts of own certificate authorities: OCSP and CRLs are fetched from them at inner addresses too."""
 
@@ -162,6 +165,13 @@ def _count(value: Any) -> int:
     return number
 
 
+def _days(value: Any) -> int:
+    number = int(value) if str(value).isdecimal() else 0
+    if not 1 <= number <= MAX_DAYS:
+        raise ValueError(f"{value!r} is not a number of days from 1 to {MAX_DAYS}")
+    return number
+
+
 def _bytes(value: Any) -> int:
     found = _SIZE.fullmatch(str(value))
     if found is None or not int(found[1]):
@@ -204,6 +214,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "max_blob_bytes": _bytes,
     "threads": _count,
     "policy_interval_s": _count,
+    "decision_days": _days,
 }
 
 

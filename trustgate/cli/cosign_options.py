@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from trustgate.cli.options import at_option, moment_of
 from trustgate.cli.signing_options import read_file
@@ -27,6 +28,20 @@ REFUSED: Final[Mapping[str, str]] = {
     "--check-claims": "a signature that is not of this digest is none",
 }
 _FILE = click.Path(path_type=Path)
+
+
+def _said(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A condition that is given and empty is a variable that was not set, and never no condition."""
+    given = context.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
+    if given and not value:
+        raise click.UsageError(f"{parameter.opts[0]} is empty")
+    return value
+
+
+def _text(name: str, text: str) -> Callable[[F], F]:
+    return click.option(name, default="", callback=_said, help=text)
+
+
 _OPTIONS = (
     click.option(
         "--key",
@@ -36,17 +51,12 @@ _OPTIONS = (
         help="Public key (PEM), or one in a token; one of several.",
     ),
     click.option("--ed25519ph", is_flag=True, help="Ed25519 keys sign prehashed, as cosign sign does."),
-    click.option("--certificate-identity", default="", help="Who must have signed, exactly."),
-    click.option("--certificate-identity-regexp", default="", help="The same, as a pattern of the whole."),
-    click.option("--certificate-oidc-issuer", default="", help="Who must have said so, exactly."),
-    click.option("--certificate-oidc-issuer-regexp", default="", help="The same, as a pattern of the whole."),
+    _text("--certificate-identity", "Who must have signed, exactly."),
+    _text("--certificate-identity-regexp", "The same, as a pattern of the whole."),
+    _text("--certificate-oidc-issuer", "Who must have said so, exactly."),
+    _text("--certificate-oidc-issuer-regexp", "The same, as a pattern of the whole."),
     *(
-        click.option(
-            f"--certificate-github-workflow-{name}",
-            f"github_workflow_{name}",
-            default="",
-            help=f"What the certificate must say of the workflow's {name}.",
-        )
+        _text(f"--certificate-github-workflow-{name}", f"What it must say of the workflow's {name}.")
         for name in GITHUB
     ),
     click.option("--trusted-root", type=_FILE, help="A trusted_root.json; else the public-good instance's."),
@@ -99,11 +109,11 @@ class CosignOptions:
     certificate_identity_regexp: str
     certificate_oidc_issuer: str
     certificate_oidc_issuer_regexp: str
-    github_workflow_trigger: str
-    github_workflow_sha: str
-    github_workflow_name: str
-    github_workflow_repository: str
-    github_workflow_ref: str
+    certificate_github_workflow_trigger: str
+    certificate_github_workflow_sha: str
+    certificate_github_workflow_name: str
+    certificate_github_workflow_repository: str
+    certificate_github_workflow_ref: str
     trusted_root: Path | None
     insecure_ignore_tlog: bool | None
     use_signed_timestamps: bool
@@ -133,7 +143,9 @@ class CosignOptions:
     @property
     def claims(self) -> dict[str, str]:
         """What a certificate must say of its workflow."""
-        said = {f"github-workflow-{name}": getattr(self, f"github_workflow_{name}") for name in GITHUB}
+        said = {
+            f"github-workflow-{name}": getattr(self, f"certificate_github_workflow_{name}") for name in GITHUB
+        }
         return {name: text for name, text in said.items() if text}
 
     @property
@@ -142,7 +154,10 @@ class CosignOptions:
         for key, equals, _value in pairs:
             if not (key and equals):
                 raise click.UsageError("-a takes KEY=VALUE")
-        return {key: value for key, _equals, value in pairs}
+        wanted = {key: value for key, _equals, value in pairs}
+        if any(wanted[key] != value for key, _equals, value in pairs):
+            raise click.UsageError("-a asks for two values of one key, and a signature has one")
+        return wanted
 
     @property
     def now(self) -> datetime:

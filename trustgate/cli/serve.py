@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     multiple=True,
     help="Host of an own certificate authority (OCSP, CRL) at an inner address; repeatable.",
 )
+@click.option(
+    "--decision-days", metavar="DAYS", help="How long decisions and their pages are kept.  [default: 90]"
+)
 @click.option("--sparse-indexes", is_flag=True, default=None, help="Accept manifests with missing content.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file.  [default: ./trustgate.toml]")
 def serve(

@@ -64,6 +64,7 @@ def verify_attestation(
     With --policy its attestation rules say what types, and by whom: trustgate verify --only attestation.
     """
     from trustgate.cli.images import open_place
+    from trustgate.cli.verify_image import exit_code
     from trustgate.evidence.attesting import predicate_type
     from trustgate.evidence.model import Outcome
     from trustgate.flows.verify import verify_attestations
@@ -95,13 +96,14 @@ def verify_attestation(
                 "predicateType": wanted,
                 "attestations": [_document(fact, wanted) for fact in found.facts],
                 "verified": bool(good),
+                "unread": found.unread,
             },
         )
     else:
         head = "verified" if good else "NOT verified"
         click.echo(f"{head}  {place.at(digest)}  ({len(good)} of {len(found.facts)} attest {wanted})")
         _tell(found.facts, wanted)
-    raise click.exceptions.Exit(0 if good else 1)
+    raise click.exceptions.Exit(exit_code(bool(good), found.unread))
 
 
 def _document(fact: AttestationFact, wanted: str) -> dict[str, Any]:

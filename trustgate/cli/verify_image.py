@@ -19,19 +19,27 @@ if TYPE_CHECKING:
 
 
 def by_attestors(place: Place, attestors: Sequence[Attestor], options: CosignOptions, output: str) -> int:
-    """0 when one of them signed it, with the annotations that were asked for; else 1."""
+    """0 when one of them signed it, with the annotations that were asked for; see ``exit_code``."""
     from trustgate.flows.verify import verify_image
 
     wanted = options.wanted_annotations
     found = verify_image(place.source, place.target, attestors, now=options.now, shapes=options.shapes)
     good = [fact for fact in found.good if wanted.items() <= dict(fact.annotations).items()]
     if output == "json":
-        emit_json("verify/1", {**document(place, found), "verified": bool(good)})
+        emit_json("verify/1", {**document(place, found), "verified": bool(good), "unread": found.unread})
     else:
         tell(place, found.manifest.digest, found.facts, len(good))
         if found.good and not good:
             note("note: signed, but not with the annotations that were asked for")
-    return 0 if good else 1
+    return exit_code(bool(good), found.unread)
+
+
+def exit_code(good: bool, unread: str) -> int:
+    """0 for yes and 1 for no; 3 where none is good and some were not looked at."""
+    if good or not unread:
+        return 0 if good else 1
+    note(f"could not decide: {unread}")
+    return 3
 
 
 def document(place: Place, found: Any) -> dict[str, Any]:

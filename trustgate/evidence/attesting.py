@@ -57,12 +57,21 @@ def predicate_type(text: str) -> str:
     """The URI behind a short name, or ``text`` when it is one itself. Raises ``InvalidInput``."""
     if text in PREDICATE_TYPES:
         return PREDICATE_TYPES[text]
-    parts = urlsplit(text) if text.isascii() and text.isprintable() and " " not in text else None
-    if parts is None or not parts.scheme or not parts.netloc or len(text) > MAX_TYPE_CHARACTERS:
+    if not _is_uri(text) or len(text) > MAX_TYPE_CHARACTERS:
         raise InvalidInput(
             f"{text[:80]!a} is not a predicate type", hint=f"one of {', '.join(PREDICATE_TYPES)}, or a URI"
         )
     return text
+
+
+def _is_uri(text: str) -> bool:
+    if not text.isascii() or not text.isprintable() or " " in text:
+        return False
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.scheme and parts.netloc)
 
 
 def read_predicate(kind: str, raw: bytes, now: datetime) -> Predicate:

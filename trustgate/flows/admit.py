@@ -19,6 +19,7 @@ from trustgate.flows.arrivals import Judge
 from trustgate.flows.decision_ids import new_decision_id
 from trustgate.flows.evidence_rows import rows
 from trustgate.flows.gather import Gatherer
+from trustgate.flows.told import Told
 from trustgate.flows.verdict_cache import CacheKey, Judged, VerdictCache
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest, parse_manifest
@@ -106,6 +107,7 @@ class Gate:
         self._links = links
         self._observe = observe
         self._saving = Lock()
+        self._told = Told(clock)
         self.cache = VerdictCache(clock)
         self._blob_cache = VerdictCache(clock)  # apart: a blob's digest may be a manifest's too
 
@@ -293,9 +295,11 @@ class Gate:
         return Judged(record)
 
     def _answer(self, judged: Judged) -> Admission:
+        if judged.verdict.kind is VerdictKind.ALLOW:
+            return Admission(judged.verdict)
+        if not judged.verdict.allowed:
+            judged = self._told.same(judged)
         verdict = judged.verdict
-        if verdict.kind is VerdictKind.ALLOW:
-            return Admission(verdict)
         self._save(judged)
         decision = judged.record.id
         link = self._links.page(decision)

@@ -1,4 +1,4 @@
-"""Housekeeping beside the requests: idle uploads, old judgements, and bytes that nothing names."""
+"""Housekeeping beside the requests: idle uploads, old judgements and decisions, bytes that nothing names."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Final
 
 from trustgate.evidence.model import SignatureFact
-from trustgate.ports import Blobs, BlobStore, Clock, Judgements, Uploads
+from trustgate.ports import Blobs, BlobStore, Clock, Decisions, Judgements, Uploads
 
 IDLE_UPLOAD: Final = timedelta(hours=24)
 MAX_A_ROUND: Final = 200
+MAX_DECISIONS_A_ROUND: Final = 10_000
 
 
 class Keeping:
@@ -22,12 +23,16 @@ class Keeping:
         blobs: Blobs,
         blob_store: BlobStore,
         judgements: Judgements[SignatureFact],
+        decisions: Decisions,
+        keep_decisions: timedelta,
         clock: Clock,
     ) -> None:
         self._uploads = uploads
         self._blobs = blobs
         self._blob_store = blob_store
         self._judgements = judgements
+        self._decisions = decisions
+        self._keep_decisions = keep_decisions
         self._clock = clock
 
     def round(self) -> tuple[int, int]:
@@ -42,4 +47,5 @@ class Keeping:
         if keys:
             self._blobs.released(keys)
         self._judgements.forget_old(now=self._clock.now())
+        self._decisions.forget(before=self._clock.now() - self._keep_decisions, limit=MAX_DECISIONS_A_ROUND)
         return len(idle), len(keys)

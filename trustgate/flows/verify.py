@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Final
 
-from trustgate.errors import DigestInvalid, ManifestInvalid, NotFound
+from trustgate.errors import AnswerTooLarge, DigestInvalid, ManifestInvalid, NotFound
 from trustgate.evidence.attached import Candidate, candidates_in, judge_attached, kind_of, questions_about
 from trustgate.evidence.attestation import (
     MAX_ATTESTATION_BYTES,
+    MAX_ATTESTATION_LAYERS,
     AttestationFact,
     attestation_candidates,
-    judge_attestations,
+    judge_attestation,
 )
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.cosign import candidates_from_bundle_manifest
@@ -64,6 +65,8 @@ class Verified:
 
     manifest: Manifest
     facts: tuple[SignatureFact, ...]
+    unread: str = ""
+    """Why some were not judged, if so: that none is good is then no answer."""
 
     @property
     def subject(self) -> Subject:
@@ -80,6 +83,7 @@ class Attested:
 
     manifest: Manifest
     facts: tuple[AttestationFact, ...]
+    unread: str = ""
 
 
 def subject_of(manifest: Manifest) -> Subject:
@@ -108,12 +112,13 @@ def verify_image(
     """
     manifest = resolve(source, target)
     subject = subject_of(manifest)
-    candidates = signature_candidates(source, manifest.digest, shapes)
+    candidates, unread = signature_candidates(source, manifest.digest, shapes)
     questions = questions_about(candidates, subject=subject, attestors=attestors, now=now)
     answers = (revocation or NobodyToAsk()).ask(questions) if questions else {}
     return Verified(
         manifest,
         judge_attached(candidates, subject=subject, attestors=attestors, answers=answers, now=now),
+        unread,
     )
 
 
@@ -127,30 +132,57 @@ def verify_attestations(
 ) -> Attested:
     """Judge everything that is attested of the image, whatever its type."""
     manifest = resolve(source, target)
-    candidates = list(
-        islice(_attestation_candidates(source, manifest.digest, shapes), MAX_ATTESTATION_CANDIDATES)
+    listed, unread = _listed(source, manifest.digest, shapes)
+    found = _attestation_candidates(source, listed, manifest.digest, shapes)
+    candidates = islice(found, MAX_ATTESTATION_CANDIDATES)
+    # one at a time: each may have megabytes, and what nobody trusted says is not kept
+    facts = (
+        judge_attestation(one, subject=manifest.digest, attestors=attestors, now=now) for one in candidates
     )
-    facts = judge_attestations(candidates, subject=manifest.digest, attestors=attestors, now=now)
-    return Attested(manifest, facts)
+    judged = tuple(map(_trusted_words, facts))
+    if next(found, None) is not None:
+        unread = _beyond(MAX_ATTESTATION_CANDIDATES, "attestations")
+    return Attested(manifest, judged, unread)
+
+
+def _trusted_words(fact: AttestationFact) -> AttestationFact:
+    return fact if fact.outcome is Outcome.VERIFIED else replace(fact, predicate=None)
 
 
 def signature_candidates(
     source: ImageSource, subject: Digest, shapes: Shapes = Shapes.ALL
-) -> list[Candidate]:
-    """Of every format, each within its own limit, so that a flood of one can't push out the others."""
+) -> tuple[list[Candidate], str]:
+    """Of every format, each within its own limit, so that a flood of one can't push out the others; and why
+    some are missing, if so."""
+    listed, unread = _listed(source, subject, shapes)
     kept: list[Candidate] = []
     room = Counter(dict.fromkeys(SignatureKind, MAX_SIGNATURE_CANDIDATES))
-    for one in _signature_candidates(source, subject, shapes):
+    for one in _signature_candidates(source, listed, subject, shapes):
         if room[kind_of(one)]:
             room[kind_of(one)] -= 1
             kept.append(one)
-    return kept
+        else:
+            unread = _beyond(MAX_SIGNATURE_CANDIDATES, f"signatures of kind {kind_of(one)}")
+    return kept, unread
 
 
-def _signature_candidates(source: ImageSource, subject: Digest, shapes: Shapes) -> Iterator[Candidate]:
-    if shapes is not Shapes.TAGS:
-        for digest in source.referrers(subject, limit=MAX_REFERRERS):
-            yield from _in_manifest(source, digest)
+def _listed(source: ImageSource, subject: Digest, shapes: Shapes) -> tuple[Sequence[Digest], str]:
+    """Its referrers, as many as are looked at, and why there are more."""
+    if shapes is Shapes.TAGS:
+        return (), ""
+    found = source.referrers(subject, limit=MAX_REFERRERS + 1)
+    return found[:MAX_REFERRERS], _beyond(MAX_REFERRERS, "referrers") if len(found) > MAX_REFERRERS else ""
+
+
+def _beyond(limit: int, what: str) -> str:
+    return f"there are more than {limit} {what}, and the rest was not judged"
+
+
+def _signature_candidates(
+    source: ImageSource, listed: Iterable[Digest], subject: Digest, shapes: Shapes
+) -> Iterator[Candidate]:
+    for digest in listed:
+        yield from _in_manifest(source, digest)
     tag = legacy_signature_tag(subject)
     if tag is not None and shapes is not Shapes.REFERRERS:
         yield from _in_manifest(source, tag)
@@ -165,23 +197,23 @@ def _in_manifest(source: ImageSource, target: Tag | Digest) -> tuple[Candidate, 
     if manifest is None:
         return ()
     if claims_to_be_signature(manifest):
-        return candidates_in(manifest, _contents(source, envelope_blobs(manifest)))
+        return candidates_in(manifest, _contents(source, envelope_blobs(manifest), MAX_BUNDLE_BYTES))
     layers = [one for one in manifest.layers[:MAX_SIGNATURE_LAYERS] if one.size <= MAX_BUNDLE_BYTES]
     says_so = [one for one in layers if one.media_type.startswith(SIGNATURE_TYPES)]
-    return candidates_in(manifest, _contents(source, layers)) if says_so else ()
+    return candidates_in(manifest, _contents(source, layers, MAX_BUNDLE_BYTES)) if says_so else ()
 
 
 def _attestation_candidates(
-    source: ImageSource, subject: Digest, shapes: Shapes
+    source: ImageSource, listed: Iterable[Digest], subject: Digest, shapes: Shapes
 ) -> Iterator[SignatureCandidate]:
-    if shapes is not Shapes.TAGS:
-        for digest in source.referrers(subject, limit=MAX_REFERRERS):
-            yield from _bundle_in(source, digest)
+    for digest in listed:
+        yield from _bundle_in(source, digest)
     if subject.algorithm == "sha256" and shapes is not Shapes.REFERRERS:
         manifest = _manifest(source, Tag(f"sha256-{subject.hex}.att"))
         if manifest is not None:
             layers = [one for one in manifest.layers if one.media_type == media.DSSE_ENVELOPE]
-            yield from attestation_candidates(manifest, _contents(source, layers))
+            for layer in {one.digest: one for one in layers[:MAX_ATTESTATION_LAYERS]}.values():
+                yield from attestation_candidates(manifest, _contents(source, [layer], MAX_ATTESTATION_BYTES))
 
 
 def _bundle_in(source: ImageSource, digest: Digest) -> tuple[SignatureCandidate, ...]:
@@ -191,7 +223,7 @@ def _bundle_in(source: ImageSource, digest: Digest) -> tuple[SignatureCandidate,
     (layer,) = manifest.layers
     if not layer.media_type.startswith(media.SIGSTORE_BUNDLE_PREFIX):
         return ()
-    return candidates_from_bundle_manifest(manifest, _contents(source, [layer]))
+    return candidates_from_bundle_manifest(manifest, _contents(source, [layer], MAX_ATTESTATION_BYTES))
 
 
 def _manifest(source: ImageSource, target: Tag | Digest) -> Manifest | None:
@@ -201,11 +233,12 @@ def _manifest(source: ImageSource, target: Tag | Digest) -> Manifest | None:
         return None
 
 
-def _contents(source: ImageSource, layers: Sequence[Descriptor]) -> Mapping[Digest, bytes]:
+def _contents(source: ImageSource, layers: Sequence[Descriptor], max_bytes: int) -> Mapping[Digest, bytes]:
+    """What is there, has its digest, and is no larger than its descriptor says: else it is no candidate."""
     contents: dict[Digest, bytes] = {}
-    for descriptor in layers[:MAX_ATTESTATION_CANDIDATES]:
+    for one in layers:
         try:
-            contents[descriptor.digest] = source.blob(descriptor.digest, max_bytes=MAX_ATTESTATION_BYTES)
-        except (NotFound, DigestInvalid):
+            contents[one.digest] = source.blob(one.digest, max_bytes=min(one.size, max_bytes))
+        except (NotFound, DigestInvalid, AnswerTooLarge):
             continue
     return contents

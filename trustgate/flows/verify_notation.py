@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
-from trustgate.errors import DigestInvalid, InvalidInput, ManifestInvalid, NotFound
+from trustgate.errors import AnswerTooLarge, DigestInvalid, InvalidInput, ManifestInvalid, NotFound
 from trustgate.evidence.model import MAX_SIGNATURE_CANDIDATES, Outcome, Subject
 from trustgate.evidence.notation.envelope import MAX_ENVELOPE_BYTES
 from trustgate.evidence.notation.manifest import NotationCandidate, candidate_of, envelope_blobs
@@ -85,10 +86,12 @@ def verify_under_trust_policy(
         return NotationResult(image.digest, statement, ())
     trust = statement_trust(statement, store)
     subject = Subject(image.digest, image.media_type, len(image.raw))
-    candidates = list(_candidates(source, image.digest))
+    listed = source.referrers(image.digest, limit=MAX_REFERRERS + 1)
+    candidates = list(islice(_candidates(source, listed[:MAX_REFERRERS]), MAX_SIGNATURE_CANDIDATES + 1))
     judged = candidates[:MAX_SIGNATURE_CANDIDATES]
     results = tuple(_result(one, subject, trust, revocation, now) for one in judged)
-    return NotationResult(image.digest, statement, results, len(candidates) > len(judged))
+    more = len(candidates) > len(judged) or len(listed) > MAX_REFERRERS
+    return NotationResult(image.digest, statement, results, more)
 
 
 def _applicable(document: TrustPolicyDocument, scope: str) -> Statement:
@@ -103,8 +106,8 @@ def _applicable(document: TrustPolicyDocument, scope: str) -> Statement:
     return statement
 
 
-def _candidates(source: ImageSource, subject: Digest) -> Iterator[NotationCandidate]:
-    for digest in source.referrers(subject, limit=MAX_REFERRERS):
+def _candidates(source: ImageSource, listed: Iterable[Digest]) -> Iterator[NotationCandidate]:
+    for digest in listed:
         try:
             found = source.manifest(digest)
             manifest = parse_manifest(found.raw, content_type=found.media_type, algorithm=digest.algorithm)
@@ -119,8 +122,8 @@ def _contents(source: ImageSource, manifest: Manifest) -> dict[Digest, bytes]:
     contents: dict[Digest, bytes] = {}
     for one in envelope_blobs(manifest):
         try:
-            contents[one.digest] = source.blob(one.digest, max_bytes=MAX_ENVELOPE_BYTES)
-        except (NotFound, DigestInvalid):
+            contents[one.digest] = source.blob(one.digest, max_bytes=min(one.size, MAX_ENVELOPE_BYTES))
+        except (NotFound, DigestInvalid, AnswerTooLarge):
             continue
     return contents
 

@@ -37,7 +37,8 @@ def why_not(
         return "", ""
     if held_as is Role.SIGNATURE and role is not Role.SIGNATURE:
         return "signatures-lost", "with what is added, what stands under the tag would not be read any more"
-    lost = [one for one in _entries(current) if one not in _entries(new)]
+    kept = set(_entries(new))
+    lost = [one for one in _entries(current) if one not in kept]
     if lost:
         return "signatures-lost", f"{len(lost)} of those that stand under the tag would be lost"
     return "", ""

@@ -261,6 +261,10 @@ class Decisions(Protocol):
         """The newest decisions on a digest, newest first."""
         ...
 
+    def forget(self, *, before: datetime, limit: int) -> int:
+        """Delete so many of those made before then, oldest first; how many there were."""
+        ...
+
 
 class PolicyHistory(Protocol):
     """The last policy set that loaded, so that a start without git serves it."""

@@ -20,6 +20,7 @@ import httpx
 
 from trustgate import __version__
 from trustgate.errors import UpstreamFailed
+from trustgate.remote.ending import Ending, ending
 
 MAX_URL_CHARACTERS: Final = 2048
 MAX_LOOKUPS: Final = 4
@@ -75,6 +76,9 @@ def _inside(address: Address) -> Iterator[Address]:
             yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
 
 
+_TOO_SLOW: Final = " did not finish its answer in time"
+
+
 class _NotConnected(UpstreamFailed):
     """Nobody listens at one address of a host; another may."""
 
@@ -114,24 +118,39 @@ class PublicHttp:
         host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
         failed = UpstreamFailed(f"{host}: no address answered")
         for address in self._addresses(host, port, timeout_s)[:MAX_ADDRESSES]:
-            # the connection goes to the address that was checked; the name is for the server's certificate
-            request = self._http.build_request(
-                "GET" if post is None else "POST",
-                httpx.URL(url).copy_with(host=address),
-                content=post,
-                headers={
-                    "Host": _authority(host, parts),
-                    **({"Content-Type": content_type} if content_type else {}),
-                },
-                timeout=max(deadline - time.monotonic(), MIN_TIMEOUT_S),
-                extensions={"sni_hostname": host} if parts.scheme == "https" else {},
-            )
-            try:
-                with _translated(host), _answer(self._http, request) as answer:
-                    return _body(answer, host, max_bytes, deadline)
-            except _NotConnected as exc:
-                failed = exc
+            left = max(deadline - time.monotonic(), MIN_TIMEOUT_S)
+            with ending(left) as end:
+                try:
+                    request = self._request(parts, url, address, left, end, post, content_type)
+                    with _translated(host, end), _answer(self._http, request) as answer:
+                        return _body(answer, host, max_bytes, end)
+                except _NotConnected as exc:
+                    failed = exc
         raise failed
+
+    def _request(
+        self,
+        parts: SplitResult,
+        url: str,
+        address: str,
+        timeout_s: float,
+        end: Ending,
+        post: bytes | None,
+        content_type: str,
+    ) -> httpx.Request:
+        """The connection goes to the address that was checked; the name is for the server's certificate."""
+        host = str(parts.hostname)
+        return self._http.build_request(
+            "GET" if post is None else "POST",
+            httpx.URL(url).copy_with(host=address),
+            content=post,
+            headers={
+                "Host": _authority(host, parts),
+                **({"Content-Type": content_type} if content_type else {}),
+            },
+            timeout=timeout_s,
+            extensions={**end.extensions, **({"sni_hostname": host} if parts.scheme == "https" else {})},
+        )
 
     def _addresses(self, host: str, port: int, timeout_s: float) -> list[str]:
         """The addresses of ``host``, in the resolver's order; each of them has to be a public one."""
@@ -173,7 +192,7 @@ def _authority(host: str, parts: SplitResult) -> str:
 
 
 @contextmanager
-def _translated(host: str) -> Iterator[None]:
+def _translated(host: str, end: Ending) -> Iterator[None]:
     try:
         yield
     except httpx.ConnectError as exc:
@@ -181,7 +200,8 @@ def _translated(host: str) -> Iterator[None]:
     except httpx.TimeoutException as exc:
         raise UpstreamFailed(f"{host} did not answer in time") from exc
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as exc:
-        raise UpstreamFailed(f"{host}: {type(exc).__name__}") from exc
+        why = _TOO_SLOW if end.over else f": {type(exc).__name__}"
+        raise UpstreamFailed(f"{host}{why}") from exc
 
 
 @contextmanager
@@ -193,7 +213,7 @@ def _answer(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Resp
         answer.close()
 
 
-def _body(answer: httpx.Response, host: str, max_bytes: int, deadline: float) -> bytes:
+def _body(answer: httpx.Response, host: str, max_bytes: int, end: Ending) -> bytes:
     if answer.status_code != httpx.codes.OK:
         raise UpstreamFailed(f"{host} answered {answer.status_code}")
     whole = bytearray()
@@ -201,6 +221,6 @@ def _body(answer: httpx.Response, host: str, max_bytes: int, deadline: float) ->
         whole += piece
         if len(whole) > max_bytes:
             raise UpstreamFailed(f"{host} answered more than {max_bytes} bytes")
-        if time.monotonic() > deadline:
-            raise UpstreamFailed(f"{host} did not finish its answer in time")
+    if end.over:  # what ends with its connection looks whole
+        raise UpstreamFailed(f"{host}{_TOO_SLOW}")
     return bytes(whole)

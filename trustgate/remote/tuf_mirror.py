@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from tuf.ngclient.updater import Updater
 
 from trustgate import __version__
 from trustgate.errors import ConfigInvalid, UpstreamFailed
+from trustgate.remote.ending import ending
 from trustgate.remote.trust_root import PUBLIC_GOOD, bundled_tuf_root
 
 TARGET: Final = "trusted_root.json"
@@ -31,7 +32,7 @@ MAX_ROTATIONS: Final = 64
 """Of the repository's root, behind the pinned one; sigstore.dev's is at 15 after five years."""
 REQUEST_TIMEOUT_S: Final = 20.0
 TOTAL_TIMEOUT_S: Final = 120.0
-_STEP_BYTES: Final = 64 * 1024
+_TOO_SLOW: Final = f"the mirror took more than {TOTAL_TIMEOUT_S:.0f} s"
 _CONFIG: Final = UpdaterConfig(max_root_rotations=MAX_ROTATIONS, max_delegations=8)
 
 
@@ -43,27 +44,23 @@ class _Fetcher(FetcherInterface):
         self._deadline = time.monotonic() + TOTAL_TIMEOUT_S
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        self._check_deadline()
-        request = self._http.build_request("GET", url)
-        response = self._http.send(request, stream=True)
-        if response.status_code != httpx.codes.OK:
-            response.close()
-            raise DownloadHTTPError(f"{url} answered {response.status_code}", response.status_code)
-        return self._pieces(response)
-
-    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
-        try:
-            for piece in response.iter_raw(_STEP_BYTES):
-                self._check_deadline()
-                yield piece
-        except httpx.HTTPError as exc:
-            raise DownloadError(f"the connection broke: {type(exc).__name__}") from exc
-        finally:
-            response.close()
-
-    def _check_deadline(self) -> None:
-        if time.monotonic() > self._deadline:
-            raise DownloadError(f"the mirror took more than {TOTAL_TIMEOUT_S:.0f} s")
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise DownloadError(_TOO_SLOW)
+        with ending(left) as end:
+            try:
+                request = self._http.build_request("GET", url, extensions=dict(end.extensions))
+                with closing(self._http.send(request, stream=True)) as response:
+                    if response.status_code != httpx.codes.OK:
+                        raise DownloadHTTPError(
+                            f"{url} answered {response.status_code}", response.status_code
+                        )
+                    yield from response.iter_raw()
+                if end.over:  # what ends with its connection looks whole
+                    raise DownloadError(_TOO_SLOW)
+            except httpx.HTTPError as exc:
+                why = _TOO_SLOW if end.over else f"the connection broke: {type(exc).__name__}"
+                raise DownloadError(why) from exc
 
 
 def fetch_trusted_root(mirror: str, *, pinned: bytes, state: Path | None = None) -> bytes:
@@ -73,7 +70,7 @@ def fetch_trusted_root(mirror: str, *, pinned: bytes, state: Path | None = None)
     from there. Raises ``ConfigInvalid`` for addresses that are none, and ``UpstreamFailed``.
     """
     base = _checked(mirror)
-    with _folder(state) as folder, httpx.Client(timeout=REQUEST_TIMEOUT_S, headers=_HEADERS) as http:
+    with _folder(state) as folder, _client() as http:
         try:
             updater = Updater(
                 str(folder),
@@ -89,6 +86,11 @@ def fetch_trusted_root(mirror: str, *, pinned: bytes, state: Path | None = None)
             raise UpstreamFailed(f"{mirror}: {_told(exc)}", hint=_HINT) from exc
         except (OSError, ValueError) as exc:
             raise UpstreamFailed(f"{mirror}: {type(exc).__name__}: {str(exc)[:200]}", hint=_HINT) from exc
+
+
+def _client() -> httpx.Client:
+    alone = httpx.Limits(max_keepalive_connections=0)  # a connection ends with its request
+    return httpx.Client(timeout=REQUEST_TIMEOUT_S, headers=_HEADERS, limits=alone)
 
 
 _HEADERS: Final = {"User-Agent": f"trustgate/{__version__}", "Accept-Encoding": "identity"}
@@ -119,7 +121,10 @@ def _folder(state: Path | None) -> Iterator[Path]:
 
 def _checked(mirror: str) -> str:
     """HTTPS, and plain HTTP to this machine only. Raises ``ConfigInvalid``."""
-    parts = urlsplit(mirror)
+    try:
+        parts = urlsplit(mirror)
+    except ValueError as exc:
+        raise ConfigInvalid(f"{mirror[:200]!a} is no address", hint="https://HOST/PATH") from exc
     local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
         raise ConfigInvalid(f"{mirror[:200]!a} is no https:// address", hint="a mirror is reached by HTTPS")

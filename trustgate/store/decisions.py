@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName
@@ -42,6 +43,11 @@ class SqlDecisions:
         )
         rows = self._database.read(lambda connection: connection.execute(statement).all())
         return tuple(_read(row) for row in rows)
+
+    def forget(self, *, before: datetime, limit: int) -> int:
+        old = select(_decision.c.id).where(_decision.c.at < seconds(before)).order_by(_decision.c.at)
+        gone = delete(_decision).where(_decision.c.id.in_(old.limit(limit)))
+        return self._database.write(lambda connection: connection.execute(gone).rowcount)
 
 
 def _save(connection: Connection, records: Sequence[DecisionRecord]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, CursorResult, Select, bindparam, delete, func, insert, select, update
 
 from trustgate.errors import Conflict, ManifestBlobUnknown, ManifestInvalid
 from trustgate.evidence.model import Role
@@ -21,6 +22,8 @@ from trustgate.store.repositories import ensure_repository, repository_id
 from trustgate.store.times import moment, seconds
 
 _SHOWN_MISSING = 5
+DIGESTS_AT_ONCE = 500
+"""In one statement: databases bound its parameters."""
 _repository, _manifest, _tag, _content = tables.repository, tables.manifest, tables.tag, tables.content
 _COLUMNS = (
     _manifest.c.digest,
@@ -183,8 +186,8 @@ def _put(connection: Connection, push: Push) -> None:
     manifest_id = _manifest_id(connection, found, push.manifest.digest)
     if manifest_id is None:
         manifest_id = _insert_manifest(connection, found, push)
-    elif push.role is Role.SIGNATURE:
-        _stands_as_signature(connection, manifest_id)
+    else:
+        _check_role(connection, manifest_id, push)
     _insert_refs(connection, manifest_id, push)
     for name in push.tags:
         _move_tag(connection, found, name, manifest_id, seconds(push.at))
@@ -222,22 +225,14 @@ def _check_tags(connection: Connection, repository: int, push: Push) -> None:
 
 def _check_blobs(connection: Connection, repository: int, push: Push) -> None:
     table, held = tables.blob, tables.repository_blob
-    missing: list[Descriptor] = []
-    for descriptor in push.manifest.blobs:
-        statement = (
-            select(table.c.size)
-            .join(held, held.c.digest == table.c.digest)
-            .where(held.c.repository_id == repository, table.c.digest == str(descriptor.digest))
-        )
-        size = connection.execute(statement).scalar()
-        if size is None:
-            if not _may_be_absent(descriptor, push):
-                missing.append(descriptor)
-        elif size != descriptor.size:
-            raise ManifestInvalid(
-                f"{descriptor.digest.short} has {size} bytes, its descriptor says {descriptor.size}"
-            )
-    _refuse_missing(push, missing, "blob")
+    statement = (
+        select(table.c.digest, table.c.size)
+        .join(held, held.c.digest == table.c.digest)
+        .where(held.c.repository_id == repository)
+    )
+    blobs = push.manifest.blobs
+    missing = _missing(blobs, _sizes(connection, statement, table.c.digest, blobs))
+    _refuse_missing(push, [one for one in missing if not _may_be_absent(one, push)], "blob")
 
 
 def _may_be_absent(descriptor: Descriptor, push: Push) -> bool:
@@ -245,21 +240,44 @@ def _may_be_absent(descriptor: Descriptor, push: Push) -> bool:
     content is accepted, any layer may come later. A config never may: it says what the image is."""
     if "nondistributable" in descriptor.media_type or ".foreign." in descriptor.media_type:
         return True
-    return push.allow_missing_children and descriptor in push.manifest.layers
+    return push.allow_missing_children and descriptor is not push.manifest.config
 
 
 def _check_children(connection: Connection, repository: int, push: Push) -> None:
-    missing: list[Descriptor] = []
-    for child in push.manifest.children:
-        if _manifest_id(connection, repository, child.digest) is None:
-            missing.append(child)
-            continue
-        body = select(_content.c.body).where(_content.c.digest == str(child.digest))
-        size = len(connection.execute(body).scalar() or b"")
-        if size != child.size:
-            raise ManifestInvalid(f"{child.digest.short} has {size} bytes, its descriptor says {child.size}")
+    """A child's bytes are not read: they may have megabytes, and everyone who writes waits for this."""
+    statement = (
+        select(_manifest.c.digest, func.length(_content.c.body))
+        .join(_content, _content.c.digest == _manifest.c.digest)
+        .where(_manifest.c.repository_id == repository)
+    )
+    children = push.manifest.children
+    missing = _missing(children, _sizes(connection, statement, _manifest.c.digest, children))
     if not push.allow_missing_children:
         _refuse_missing(push, missing, "manifest")
+
+
+def _sizes(
+    connection: Connection, statement: Select[Any], digest: Any, descriptors: Sequence[Descriptor]
+) -> Mapping[str, int]:
+    """What is held of these, each asked for once: digest and size, as ``statement`` selects them."""
+    wanted = sorted({str(one.digest) for one in descriptors})
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), DIGESTS_AT_ONCE):
+        some = statement.where(digest.in_(wanted[start : start + DIGESTS_AT_ONCE]))
+        found |= {str(name): int(size) for name, size in connection.execute(some)}
+    return found
+
+
+def _missing(descriptors: Sequence[Descriptor], sizes: Mapping[str, int]) -> list[Descriptor]:
+    """Those that are not held. Raises ``ManifestInvalid`` for one that is and has another size."""
+    missing: list[Descriptor] = []
+    for one in descriptors:
+        size = sizes.get(str(one.digest))
+        if size is None:
+            missing.append(one)
+        elif size != one.size:
+            raise ManifestInvalid(f"{one.digest.short} has {size} bytes, its descriptor says {one.size}")
+    return missing
 
 
 def _refuse_missing(push: Push, missing: list[Descriptor], what: str) -> None:
@@ -304,11 +322,15 @@ def _insert_manifest(connection: Connection, repository: int, push: Push) -> int
     return made
 
 
-def _stands_as_signature(connection: Connection, manifest_id: int) -> None:
-    """As what it was judged, it stands: while blobs were missing nobody could tell."""
-    connection.execute(
-        update(_manifest).where(_manifest.c.id == manifest_id).values(role=str(Role.SIGNATURE))
-    )
+def _check_role(connection: Connection, manifest_id: int, push: Push) -> None:
+    """What was judged has to be what stands: while its blobs were missing nobody could tell a signature."""
+    stands = connection.execute(select(_manifest.c.role).where(_manifest.c.id == manifest_id)).scalar_one()
+    if stands != str(push.role):
+        raise ManifestInvalid(
+            f"{push.manifest.digest.short} is stored here as {stands}, and with the blobs that are here now "
+            f"it would be {push.role}",
+            hint="push its blobs, delete the manifest, then push it again",
+        )
 
 
 def _insert_refs(connection: Connection, manifest_id: int, push: Push) -> None:

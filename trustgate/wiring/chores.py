@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from threading import Event, Thread
 
 from trustgate.api.metrics import Metrics
@@ -42,6 +43,8 @@ def chores(
         blobs=store.blobs,
         blob_store=store.blob_store,
         judgements=store.judgements,
+        decisions=store.decisions,
+        keep_decisions=timedelta(days=settings.decision_days),
         clock=clock,
     )
     return (

@@ -32,7 +32,7 @@ SHAPES: dict[str, set[str]] = {
     "sign-chart/1": {"chart", "digest", "provenance"},
     "trust/1": {"source", "kind", "holds", "warnings"},
     "attestors/1": {"source", "attestors", "warnings"},
-    "verify/1": {"image", "digest", "candidates", "verified"},
+    "verify/1": {"image", "digest", "candidates", "verified", "unread"},
     "scan/1": {"image", "reports"},
     "db/1": {"generation", "updated_at", "records", "known_exploited"},
     "lint/1": {"source", "problems"},

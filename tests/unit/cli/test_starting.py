@@ -131,6 +131,7 @@ def test_a_read_only_data_directory_is_named(call: Call, monkeypatch: pytest.Mon
         ({"TRUSTGATE_PORT": "70000"}, ("TRUSTGATE_PORT: 70000 is not a port",)),
         ({"TRUSTGATE_PORT": "x", "TRUSTGATE_MAX_BLOB_BYTES": "much"}, ("TRUSTGATE_PORT", "_MAX_BLOB_BYTES")),
         ({"TRUSTGATE_PORT": "tcp://10.0.0.1:5080"}, ("TRUSTGATE_PORT", "enableServiceLinks")),
+        ({"TRUSTGATE_DECISION_DAYS": "0"}, ("TRUSTGATE_DECISION_DAYS: '0'", "1 to 36500")),
         ({"TRUSTGATE_THREADS": "many"}, ("TRUSTGATE_THREADS: 'many'", "1 to 1024")),
         ({"TRUSTGATE_SPARSE_INDEXES": "perhaps"}, ("TRUSTGATE_SPARSE_INDEXES: 'perhaps'",)),
         ({"TRUSTGATE_PUBLIC_URL": "registry.example.com"}, ("TRUSTGATE_PUBLIC_URL", "https://registry")),

@@ -81,8 +81,14 @@ def test_a_key_without_a_root_proves_the_signature_alone() -> None:
 
 def test_what_is_asked_for_must_be_there() -> None:
     refused(message(ALICE, entry=False), alice(), "0 of 1 needed transparency logs")
-    refused(message(ALICE), alice(signing_world.key(name="mallory")), "not by the trusted key")
+    for more in ({"root": None, "min_logs": 0}, {}):
+        refused(message(ALICE), alice(signing_world.key(name="mallory"), **more), "not by the trusted key")
     refused(message(ALICE), alice(min_timestamps=1), "timestamp authorities")
+
+
+def test_by_someone_else() -> None:
+    other = keyless_trust(ROOT, issuer=exact(world.ISSUER), identity=exact("x"))
+    refused(message(ALICE, keyless=True), other, "not for the trusted identity")
 
 
 def test_key_and_certificate_are_not_taken_for_each_other() -> None:

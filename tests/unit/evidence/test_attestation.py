@@ -11,6 +11,7 @@ from tests import signing_world
 from tests import sigstore_world as world
 from trustgate.evidence.attestation import (
     MAX_ATTESTATION_BYTES,
+    MAX_ATTESTATION_LAYERS,
     AttestationFact,
     attestation_candidates,
     judge_attestation,
@@ -202,6 +203,15 @@ def test_an_entry_of_another_envelope(kind: str, version: str) -> None:
     refused(layer(envelope(one), annotations), Outcome.BROKEN, "other content")
 
 
+@pytest.mark.parametrize(("kind", "version"), [("dsse", "0.0.1"), ("intoto", "0.0.1"), ("intoto", "0.0.2")])
+def test_an_entry_of_another_holder(kind: str, version: str) -> None:
+    one = made()
+    raw = envelope(one)
+    stranger = signing_world.key(name="mallory").public_key()
+    annotations = world.annotations_of(one, kind, version=version, envelope=raw, holder=stranger)
+    refused(layer(raw, annotations), Outcome.BROKEN, "another certificate")
+
+
 @pytest.mark.parametrize(
     ("edit", "word"),
     [
@@ -248,6 +258,8 @@ def test_a_manifest_of_several_layers_and_candidates_in_order() -> None:
     assert [fact.outcome for fact in facts] == [Outcome.VERIFIED, Outcome.BROKEN]
     assert [fact.content for fact in facts] == [Digest.of(good), Digest.of(bad)]
     assert attestation_candidates(artifact.manifest, {}) == ()
+    artifact.document["layers"] = artifact.document["layers"][:1] * (MAX_ATTESTATION_LAYERS + 1)
+    assert len(attestation_candidates(artifact.manifest, artifact.blobs)) == MAX_ATTESTATION_LAYERS
 
 
 # --- for counting --------------------------------------------------------------------------------

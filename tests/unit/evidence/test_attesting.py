@@ -43,6 +43,7 @@ def test_a_short_name_stands_for_its_uri(alias: str, uri: str) -> None:
             "//a.test/type",
             "https://a b/",
             "https://ä.test/",
+            "https://[",
         ),
         *("https://a.test/\x07", "x" * 300),
     ],

@@ -139,6 +139,14 @@ def test_the_length_that_an_authority_allows() -> None:
         path(world.signer(below), between, below)
 
 
+@pytest.mark.parametrize(
+    "time", [{"dead": world.MOMENT - timedelta(days=1)}, {"born": world.MOMENT + timedelta(days=1)}]
+)
+def test_the_end_certificate_s_own_time_counts(time: dict[str, Any]) -> None:
+    with pytest.raises(PathRefused, match="is valid from"):
+        path(world.signer(ROOT, **time))
+
+
 def test_the_anchor_s_own_time_counts() -> None:
     old = world.authority("old root", dead=world.MOMENT - timedelta(days=1))
     with pytest.raises(PathRefused, match="is valid from"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -203,6 +204,11 @@ def test_around_the_statement(edit: Callable[[dict[str, Any]], object], wanted: 
     assert word in reason
 
 
+def test_a_payload_of_another_type_is_no_statement_although_it_is_signed() -> None:
+    found, reason = outcome(world.bundle(SUBJECT, ALICE, payload_type="application/json"))
+    assert (found, "payload type" in reason) == (Outcome.BROKEN, True)
+
+
 def subject_is(value: object) -> Callable[[dict[str, Any]], object]:
     return lambda statement: statement.update(subject=value)
 
@@ -272,6 +278,20 @@ def test_signed_statements_that_do_not_sign_this(
     found, reason = outcome(world.bundle(SUBJECT, ALICE, edit_statement=edit))
     assert found is wanted
     assert word in reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: raw + b"\n",
+        lambda raw: b" " + raw,
+        lambda raw: world.as_json(dict(reversed(json.loads(raw).items()))),
+    ],
+)
+def test_the_same_statement_in_other_bytes_is_not_the_signed_one(change: Callable[[bytes], bytes]) -> None:
+    payload = change(world.as_json(world.statement(SUBJECT)))
+    found, reason = outcome(world.bundle(SUBJECT, ALICE, edit=envelope(payload=world.b64(payload))))
+    assert (found, "that key does not verify it" in reason) == (Outcome.BROKEN, True)
 
 
 def test_a_name_and_annotations_of_the_subject_do_no_harm() -> None:

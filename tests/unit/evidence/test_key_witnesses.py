@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from trustgate.evidence.sigstore.trusted_root import read_trusted_root
 SUBJECT = signing_world.image().manifest.digest
 ALICE = signing_world.key()
 MALLORY = signing_world.key(name="mallory")
+DAY = timedelta(days=1)
 
 
 def alice(edit: world.Edit = signing_world.unchanged, **more: Any) -> Attestor:
@@ -121,6 +123,22 @@ def test_nobody_is_helped_by_what_another_attestor_trusts() -> None:
         found = fact(raw, *attestors)
         assert set(found.attestors) == {bare.name, "other"}
         assert (found.logs, found.timestamps, found.signed_at) == (0, 0, None)
+
+
+def test_a_promise_from_the_future_says_nothing_about_other_entries() -> None:
+    """Else a log that is not trusted yet would count by it, and one whose time ends would never end."""
+    one = made()
+    late = one.entry(moment=world.NOW + 15 * DAY)
+    raw = world.bundle_of(one, entries=[one.entry("hashedrekord", "0.0.2"), late])
+
+    def window(**window: str) -> world.Edit:
+        return lambda document: document["tlogs"][1]["publicKey"]["validFor"].update(window)
+
+    begins = alice(window(start=f"{world.NOW + DAY:%Y-%m-%dT%H:%M:%SZ}"), min_logs=1)
+    assert fact(raw, begins).outcome is Outcome.UNTRUSTED
+    ends = world.NOW + DAY
+    found = fact(raw, alice(window(end=f"{ends:%Y-%m-%dT%H:%M:%SZ}")))
+    assert (found.logs, found.valid_until) == (1, ends)
 
 
 def test_trust_ends_with_the_first_root_that_ends() -> None:

@@ -10,7 +10,8 @@ from trustgate.evidence.sigstore.certificate import Identity
 from trustgate.evidence.sigstore.pattern import PatternRefused, anchored, exact
 from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.trust import cosign_keyless_trust, keyless_trust
-from trustgate.evidence.sigstore.trusted_root import MAX_LOGS, TrustedRoot, read_trusted_root
+from trustgate.evidence.sigstore.trusted_root import MAX_LOGS, NOBODY, TrustedRoot, read_trusted_root
+from trustgate.remote.trust_root import PUBLIC_GOOD, bundled_trusted_root
 
 ROOT = read_trusted_root(world.instance().trusted_root())
 WHO = {"issuer": exact("https://i.test"), "identity": exact("me")}
@@ -125,6 +126,7 @@ def public_key(**changes: Any) -> world.Edit:
     [
         (lambda d: d.update(mediaType="application/vnd.dev.sigstore.trustedroot.v0.2+json"), "media type"),
         (lambda d: d.update(mediaType=7), "media type"),
+        (lambda d: d.update(mediaType=[]), "media type"),
         (lambda d: d.update(tlogs={}), "not a list"),
         (lambda d: d.update(tlogs=[7]), "not an object"),
         (lambda d: d.update(tlogs=d["tlogs"] * MAX_LOGS), "at most 64"),
@@ -178,6 +180,7 @@ def test_logs_and_authorities_are_counted_by_operator() -> None:
 
     found: TrustedRoot = read_trusted_root(world.instance().trusted_root(edit))
     assert found.rekor[0].key_id == world.instance().log_id(1)
-    assert found.rekor[0].counted_as == found.rekor[0].key_id.hex()
     assert found.rekor[1].counted_as == found.timestamps[0].counted_as == "op"
-    assert len(found.certificates[0].counted_as) == 64
+    assert found.rekor[0].counted_as == found.certificates[0].counted_as == NOBODY
+    sigstore_dev = read_trusted_root(bundled_trusted_root(PUBLIC_GOOD))
+    assert len({one.counted_as for one in sigstore_dev.rekor}) == 1 < len(sigstore_dev.rekor)

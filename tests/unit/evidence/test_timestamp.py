@@ -356,6 +356,11 @@ def test_exactly_one_signature(count: int) -> None:
 
 
 def test_limits() -> None:
+    def large(said: dict[str, Any], size: int = MAX_TOKEN_BYTES) -> None:
+        said["extensions"] = [{"extn_id": "1.2.3.4", "critical": False, "extn_value": bytes(size)}]
+
+    assert verified(world.token(OVER, edit_info=lambda said: large(said, 1000)))
+    refused(world.token(OVER, edit_info=large), "at most 32768 are read")
     refused(b"\x30" * (MAX_TOKEN_BYTES + 1), "at most 32768 are read")
     with pytest.raises(TimestampRefused, match="at most 32768 are read"):
         token_of_response(b"\x30" * (MAX_TOKEN_BYTES + 1))

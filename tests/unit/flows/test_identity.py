@@ -12,8 +12,11 @@ from pathlib import Path
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from jwt.algorithms import ECAlgorithm
 
 from tests.clocks import SetClock
 from trustgate.errors import Forbidden, InvalidInput, TooManyAttempts, Unauthorized
@@ -246,9 +249,15 @@ def test_foreign_and_forged_tokens(house: House, robot: str, tmp_path: Path) -> 
     other.store.close()
     claims = jwt.decode(token, options={"verify_signature": False})
     kid = jwt.get_unverified_header(token)["kid"]
+    public = house.tokens._public[kid].public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    told = ECAlgorithm.to_jwk(stranger.public_key(), as_dict=True)
     forged = [
         jwt.encode(claims, "", algorithm="none", headers={"kid": kid}),
         jwt.encode(claims, "secret" * 10, algorithm="HS256", headers={"kid": kid}),
+        jwt.encode(claims, public, algorithm="HS256", headers={"kid": kid}),
+        jwt.encode(claims, stranger, algorithm="ES256", headers={"kid": kid}),
+        jwt.encode(claims, stranger, algorithm="ES256", headers={"kid": kid, "jwk": told}),
         token[:-4] + "AAAA",
         "a.b.c",
         "x" * 20_000,
@@ -256,6 +265,14 @@ def test_foreign_and_forged_tokens(house: House, robot: str, tmp_path: Path) -> 
     for wrong in forged:
         with pytest.raises(Unauthorized):
             house.tokens.verify(wrong, service=SERVICE)
+
+
+def test_a_long_token_is_not_looked_at(house: House) -> None:
+    access = [Access("repository", f"shop/{number}", ("pull",)) for number in range(300)]
+    for some, refused in ((access[:100], False), (access, True)):
+        token, _expires = house.tokens.issue("robot$prod", tuple(some), service=SERVICE)
+        with pytest.raises(Unauthorized, match="too long") if refused else contextlib.nullcontext():
+            house.tokens.verify(token, service=SERVICE)
 
 
 def test_keys_rotate_and_old_tokens_live_out_their_time(house: House, robot: str) -> None:

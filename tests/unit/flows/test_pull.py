@@ -91,6 +91,23 @@ def test_a_tag_is_resolved_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> 
     assert looks.count(Tag("1")) == 1
 
 
+def test_what_is_judged_is_served_though_its_tag_moves(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CVE-2022-47633: whoever asks a second time gets another answer."""
+    inside = make(policies())
+    real, later = inside.store.manifests.find, manifest(CONFIG, LAYER, annotations={"n": "2"})
+    inside.push.manifest(WEB, Digest.of(later), later, PUSHER, content_type=media.OCI_MANIFEST)
+    targets = iter([Tag("1")])
+
+    def find(repository: RepositoryName, target: Tag | Digest) -> StoredManifest | None:
+        return real(repository, target if isinstance(target, Digest) else next(targets, Digest.of(later)))
+
+    monkeypatch.setattr(inside.store.manifests, "find", find)
+    served = inside.pull.manifest(WEB, Tag("1"), PULLER, head=False)
+    assert served.manifest.raw == manifest(CONFIG, LAYER)
+    assert served.admission is not None
+    assert served.admission.verdict.request.digest == Digest.of(served.manifest.raw)
+
+
 def test_what_is_not_there(make: Make) -> None:
     inside = make(policies("deny"))
     with pytest.raises(ManifestUnknown):

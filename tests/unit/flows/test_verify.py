@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests.signing_world import (
     NOW,
     Artifact,
+    as_json,
     bundle,
     bundle_manifest,
     image,
@@ -33,8 +35,16 @@ from trustgate.errors import (
     UpstreamRefused,
 )
 from trustgate.evidence.model import MAX_SIGNATURE_CANDIDATES, Outcome
-from trustgate.evidence.shape import legacy_signature_tag
-from trustgate.flows.verify import Verified, verify_image
+from trustgate.evidence.shape import MAX_SIGNATURE_LAYERS, legacy_signature_tag
+from trustgate.flows import verify as room
+from trustgate.flows.verify import (
+    MAX_ATTESTATION_CANDIDATES,
+    MAX_REFERRERS,
+    Verified,
+    verify_attestations,
+    verify_image,
+)
+from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Descriptor
 from trustgate.oci.names import Tag
@@ -152,7 +162,55 @@ def test_candidates_of_each_format_are_bounded(source: ImageSource) -> None:
     layers = [legacy_candidate(DIGEST, key("ed25519"), annotations={"n": str(n)}) for n in range(60)]
     attach(source, *(signed_by(key("ed25519", f"s{n}")) for n in range(MAX_SIGNATURE_CANDIDATES + 2)))
     put(source, legacy_manifest(*layers), SIG_TAG)
-    assert len(outcomes(source)) == MAX_SIGNATURE_CANDIDATES + 60
+    found = verify(source)
+    assert len(found.facts) == MAX_SIGNATURE_CANDIDATES + 60
+    assert (
+        found.unread == "there are more than 64 signatures of kind cosign-bundle, and the rest was not judged"
+    )
+
+
+def test_that_there_are_more_is_told(source: ImageSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    attach(source, *(signed_by(key("ed25519", f"s{n}")) for n in range(2)))
+    assert verify(source).unread == ""
+    monkeypatch.setattr(room, "MAX_REFERRERS", 1)
+    assert verify(source).unread == "there are more than 1 referrers, and the rest was not judged"
+    monkeypatch.setattr(room, "MAX_REFERRERS", 2)
+    monkeypatch.setattr(room, "MAX_ATTESTATION_CANDIDATES", 1)
+    found = verify_attestations(source, DIGEST, [ALICE], now=NOW)
+    assert found.unread == "there are more than 1 attestations, and the rest was not judged"
+
+
+def test_a_list_of_referrers_is_looked_at_up_to_a_limit(simulator: SimulatedRegistry) -> None:
+    simulator.referrers_api = False
+    missing = [{"digest": Digest.of(b"%d" % number)} for number in range(MAX_REFERRERS - 1)]
+    last = [{"digest": fill(simulator, signed_by(one))} for one in (key(), key("ed25519"))]
+    listed = as_json({"schemaVersion": 2, "manifests": missing + last})
+    simulator.add(listed, media.OCI_INDEX, f"sha256-{DIGEST.hex}")
+    with client_of(simulator) as client:
+        assert outcomes(client, ALICE, trusted(key("ed25519"))) == [Outcome.VERIFIED]
+
+
+def test_so_many_attestations_are_looked_at_and_no_more(tmp_path: Path) -> None:
+    raw = bundle(DIGEST, key(), edit_statement=lambda said: said.update(predicateType="x"))
+    with place("layout", tmp_path / "image") as source:
+        put(source, IMAGE)
+        for number in range(MAX_ATTESTATION_CANDIDATES + 1):
+            made = bundle_manifest(IMAGE.manifest.descriptor, raw)
+            made.document["annotations"] = {"n": str(number)}
+            put(source, made)
+        found = verify_attestations(source, DIGEST, [ALICE], now=NOW)
+    assert [fact.outcome for fact in found.facts] == [Outcome.VERIFIED] * MAX_ATTESTATION_CANDIDATES
+
+
+def test_so_many_layers_are_fetched_and_no_more(simulator: SimulatedRegistry) -> None:
+    layers = [
+        legacy_candidate(DIGEST, key(), payload=simple_signing(DIGEST, lambda d, n=n: d.update(n=n)))
+        for n in range(MAX_SIGNATURE_LAYERS + 1)
+    ]
+    fill(simulator, legacy_manifest(*layers), SIG_TAG)
+    with client_of(simulator) as client:
+        verify(client)
+    assert len(simulator.asked("GET .*/blobs/")) == MAX_SIGNATURE_LAYERS
 
 
 def test_a_bundle_whose_bytes_are_gone_is_no_signature(simulator: SimulatedRegistry) -> None:
@@ -164,6 +222,21 @@ def test_a_bundle_whose_bytes_are_gone_is_no_signature(simulator: SimulatedRegis
         assert not verify(client).good
         simulator.rig("GET .*/blobs/", Answer(200, {}, bundle(DIGEST, key())))
         assert not verify(client).good
+
+
+def test_no_more_is_read_than_a_descriptor_says(simulator: SimulatedRegistry) -> None:
+    """Else a small descriptor brings as many megabytes as are read of anything."""
+    signature = signed_by(key())
+    (layer,) = signature.manifest.layers
+    lying = json.loads(signature.raw)
+    lying["layers"][0]["size"] = layer.size - 1
+    simulator.add(json.dumps(lying).encode(), signature.manifest.media_type, "")
+    simulator.blobs |= signature.blobs
+    with client_of(simulator) as client:
+        assert verify(client).facts == ()
+    fill(simulator, signature)
+    with client_of(simulator) as client:
+        assert outcomes(client) == [Outcome.VERIFIED]
 
 
 # --- could not be decided --------------------------------------------------------------------------

@@ -188,6 +188,22 @@ def test_many_are_cut_and_told(source: ImageSource, monkeypatch: pytest.MonkeyPa
     assert (found.truncated, len(found.signatures)) == (True, 1)
 
 
+def test_one_more_is_read_than_is_judged(source: ImageSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify_notation, "MAX_SIGNATURE_CANDIDATES", 1)
+    for media_type in (JWS, COSE):
+        signed(source, world.parts(), media_type)
+        signed(source, world.expiring(world.parts(), NOW + DAY), media_type)
+    real, read = source.blob, list[Digest]()
+
+    def blob(digest: Digest, *, max_bytes: int) -> bytes:
+        read.append(digest)
+        return real(digest, max_bytes=max_bytes)
+
+    monkeypatch.setattr(source, "blob", blob)
+    assert verify(source).truncated
+    assert len(read) == 2
+
+
 def test_a_referrer_that_is_gone_or_no_signature(tmp_path: Path) -> None:
     with place("registry without referrers", tmp_path) as source:
         put(source, world.IMAGE, "v1")

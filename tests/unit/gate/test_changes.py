@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unit.gate.conftest import Gated
+from trustgate.errors import StorageUnavailable
 from trustgate.evidence.shape import legacy_signature_tag
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
@@ -94,9 +95,14 @@ def test_what_no_rule_asks_for_is_not_looked_at(gated: Gated) -> None:
     assert kinds == {"scan"}
 
 
-def test_a_refusal_is_recorded_once(gated: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_refusal_is_recorded_once(gated: Gated, monkeypatch: pytest.MonkeyPatch, lost: bool) -> None:
+    """Also one that is judged anew each time, since something could not be asked."""
     gated.push(WEB, "1", "web")
     gated.settle()
+    if lost:
+        monkeypatch.setattr(gated.server.store.judgements, "find", gone)
+        gated.sign(WEB, gated.push(WEB, "1", "web"))
     decisions, saved = gated.server.store.decisions, list[object]()
     real = decisions.save
 
@@ -105,6 +111,11 @@ def test_a_refusal_is_recorded_once(gated: Gated, monkeypatch: pytest.MonkeyPatc
         real(records)  # type: ignore[arg-type]  # handed on as it came
 
     monkeypatch.setattr(decisions, "save", counted)
-    for _ in range(3):
-        assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 403
+    answers = [gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1") for _ in range(3)]
+    assert {answer.status for answer in answers} == {403}
+    assert len({answer.headers["trustgate-decision"] for answer in answers}) == 1
     assert len(saved) == 1
+
+
+def gone(*_args: object, **_named: object) -> None:
+    raise StorageUnavailable("the disk is gone")

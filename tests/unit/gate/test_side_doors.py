@@ -17,6 +17,7 @@ from trustgate.evidence.shape import legacy_signature_tag
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import Tag
+from trustgate.ports import Grant
 
 WEB = "shop/web"
 
@@ -242,6 +243,19 @@ def test_an_answer_from_memory_ends_with_its_signature(gated: Gated, unsigned: D
         assert gated.ask("prod", "GET", manifest_path("1")).status == 200
     assert gated.ask("ci", "DELETE", manifest_path(signature)).status == 202
     assert gated.ask("prod", "GET", manifest_path("1")).status == 403
+
+
+def test_an_answer_from_memory_ends_with_its_blob(gated: Gated) -> None:
+    grants = [Grant("own", frozenset({"pull", "push", "delete"}))]
+    gated.secrets["own"] = gated.server.accounts.create_robot("own", grants=grants)[1]
+    digest = Digest.of(b"a blob")
+    with gated.client("own", "own/loot") as client:
+        client.put_blob(digest, iter([b"a blob"]), 6)
+    path = f"/v2/own/loot/blobs/{digest}"
+    for _ in range(3):
+        assert gated.ask("own", "GET", path).status == 200
+    assert gated.ask("own", "DELETE", path).status == 202
+    assert gated.ask("own", "GET", path).status == 404
 
 
 def test_an_answer_from_memory_ends_with_its_account(gated: Gated, unsigned: Digest) -> None:

@@ -14,7 +14,7 @@ from trustgate.evidence.model import Role
 from trustgate.evidence.shape import fallback_tag, legacy_signature_tag
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
-from trustgate.oci.manifest import Manifest, parse_manifest
+from trustgate.oci.manifest import MAX_DESCRIPTORS, Manifest, parse_manifest
 from trustgate.oci.names import Tag
 from trustgate.policy.signature_tags import why_not
 from trustgate.ports import Grant
@@ -91,6 +91,15 @@ def test_what_is_read_stays_readable(tag: str, layers: Any, more: Any) -> None:
     assert why_not(tag, current=old, held_as=S, new=new, role=M)[0] != ""
 
 
+@pytest.mark.timeout(10)
+def test_many_entries_are_compared_in_no_time() -> None:
+    many = [layer(media.DSSE_ENVELOPE, b"p", **{f"a{n}": "x" for n in range(9)})] * MAX_DESCRIPTORS
+    last = layer(media.DSSE_ENVELOPE, b"q")
+    current, new = image(*many[1:], last), image(*many)
+    assert why_not(ATT, current=current, held_as=M, new=new, role=M)[0] == "signatures-lost"
+    assert why_not(ATT, current=new, held_as=M, new=new, role=M) == ("", "")
+
+
 # --- in a whole server ---------------------------------------------------------------------------
 
 
@@ -143,7 +152,7 @@ def test_nobody_hides_a_signature_by_calling_it_something_else_first(gated: Gate
     assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 200
 
 
-def test_a_signature_whose_layers_came_later_is_one(tmp_path: Path) -> None:
+def test_a_signature_whose_layers_came_later_is_pushed_anew(tmp_path: Path) -> None:
     with serve_gated(tmp_path, sparse=True) as gated:
         digest = gated.push(WEB, "1", "hello")
         tag = legacy_signature_tag(digest)
@@ -158,6 +167,9 @@ def test_a_signature_whose_layers_came_later_is_one(tmp_path: Path) -> None:
             assert put(gated, "ci", Digest.of(raw), raw).status == 201
             client.put_blob(layer.digest, iter([payload]), layer.size)
         assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 403
+        refused = put(gated, "ci", tag, raw)
+        assert (refused.status, "stored here as image" in refused.error["message"]) == (400, True)
+        assert gated.ask("ci", "DELETE", f"/v2/{WEB}/manifests/{Digest.of(raw)}").status == 202
         assert put(gated, "ci", tag, raw).status == 201
         assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 200
 

@@ -768,3 +768,25 @@ def test_a_first_signature_is_verified_once(
     gated.set_policy({"policies/here.yaml": policy("only: [good]")})
     sign(gated, "good", legacy=legacy)
     assert len(judged) == 1
+
+
+def test_an_attestation_does_not_come_in_two_halves(tmp_path: Path) -> None:
+    """First the tag, while nobody can read what it is of; then the content, under no tag."""
+    with served(tmp_path, sparse=True) as gated:
+        gated.set_policy({"policies/here.yaml": policy("deny: [bad]", mode="off")})
+        attest(gated, "bad", legacy=True)
+        digest = gated.push(str(WEB), "1", "hello")
+        tag = legacy_attestation_tag(digest)
+        assert tag is not None
+        with gated.client("ci", str(WEB)) as client:
+            raw = client.manifest(tag).raw
+            (layer,) = parse_manifest(raw).layers
+            content = client.blob(layer.digest, max_bytes=layer.size)
+            for gone in (f"manifests/{Digest.of(raw)}", f"blobs/{layer.digest}"):
+                assert gated.ask("ci", "DELETE", f"/v2/{WEB}/{gone}").status == 202
+            gated.set_policy({"policies/here.yaml": policy("deny: [bad]")})
+            put(gated, tag, raw)
+            client.put_blob(layer.digest, iter([content]), layer.size)
+        put(gated, Digest.of(raw), raw)
+        stored = gated.server.store.manifests.find(WEB, tag)
+        assert stored is None or stored.role is not Role.SIGNATURE

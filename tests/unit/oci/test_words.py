@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trustgate.errors import DigestInvalid, InvalidInput, NameInvalid, ReferenceInvalid, TagInvalid
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import Reference, RepositoryName, Tag, tag_or_digest
-from trustgate.oci.strict_json import JsonRefused, loads
+from trustgate.oci.strict_json import MAX_VALUES, JsonRefused, loads
 
 HEX = "a" * 64
 
@@ -130,6 +130,8 @@ def test_any_text_is_a_word_or_refused(text: str) -> None:
         (b'[{"x": {"\xc3\x9f": 1, "ss": 2}}]', "twice"),
         (b"NaN", "NaN"),
         (b"[Infinity]", "Infinity"),
+        (b"[1e999]", "too large"),
+        (b"[-1e999]", "too large"),
         (b"[-Infinity]", "Infinity"),
         (b"\xff", "UTF-8"),
         (b"\xef\xbb\xbf{}", "JSON"),
@@ -159,6 +161,19 @@ def test_a_string_without_end_costs_no_more_than_its_length() -> None:
     raw = b'["[", ' * 40 + b'"' + b'\\"' * 500_000
     with pytest.raises(JsonRefused, match="not JSON"):
         loads(raw, max_bytes=2_000_000)
+
+
+@pytest.mark.parametrize("one", [b"[[]],", b"0,", b'{"a":0},', b'",",'])
+def test_many_values_are_refused_before_they_are_made(one: bytes) -> None:
+    """Sixteen megabytes of empty lists would take gigabytes."""
+    raw = b"[" + one * MAX_VALUES + b"0]"
+    with pytest.raises(JsonRefused, match="more than 1000000 values"):
+        loads(raw, max_bytes=len(raw))
+
+
+def test_what_stands_in_strings_is_no_value() -> None:
+    raw = b'["' + b",[{" * MAX_VALUES + b'"]'
+    assert loads(raw, max_bytes=len(raw)) == [",[{" * MAX_VALUES]
 
 
 def test_brackets_inside_strings_do_not_count() -> None:

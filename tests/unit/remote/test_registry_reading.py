@@ -336,7 +336,9 @@ def test_referrers_page_by_page_up_to_the_limit(client: RegistryClient, simulato
     ]
     simulator.page = 2
     assert client.referrers(DIGEST, limit=100) == tuple(listed)
+    before = len(simulator.seen)
     assert client.referrers(DIGEST, limit=3) == tuple(listed[:3])
+    assert len(simulator.seen) - before == 2
 
 
 def test_referrers_by_the_fallback_tag(client: RegistryClient, simulator: SimulatedRegistry) -> None:
@@ -356,6 +358,7 @@ def test_referrers_by_the_fallback_tag(client: RegistryClient, simulator: Simula
         b'{"manifests": 7}',
         b'{"manifests": [7]}',
         b'{"manifests": [{}]}',
+        b'{"manifests": [{"digest": "sha256:../../other/manifests/1"}]}',
         b"[" * 99999,
     ],
 )

@@ -15,7 +15,7 @@ from cryptography.x509 import ocsp
 
 from tests.notation_world import NOW, Issued
 from tests.revocation_world import access, crl, leaf, points, question, response, revoked
-from tests.simulators.authority import SimulatedAuthority, drip
+from tests.simulators.authority import SimulatedAuthority, drip, slow_head
 from trustgate.errors import UpstreamFailed
 from trustgate.evidence.notation.revocation import RevocationStatus
 from trustgate.remote import public_http
@@ -193,6 +193,8 @@ def test_huge_and_slow_answers(authority: SimulatedAuthority) -> None:
     authority.put("/silent", drip(b"x", 5))
     with pytest.raises(UpstreamFailed, match="in time"):
         http.fetch(authority.url("/silent"), max_bytes=5000, timeout_s=0.2)
+    with slow_head(0.05) as port, pytest.raises(UpstreamFailed, match="in time"):
+        http.fetch(f"http://localhost:{port}/", max_bytes=5000, timeout_s=0.3)
     assert time.monotonic() - began < 4
     http.close()
 

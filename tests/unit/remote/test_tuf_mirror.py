@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import sigstore_world
-from tests.simulators.authority import SimulatedAuthority
+from tests.simulators.authority import SimulatedAuthority, drip, slow_head
 from tests.simulators.tuf import TufRepository, signer
 from trustgate.errors import ConfigInvalid, UpstreamFailed
 from trustgate.remote import tuf_mirror as room
@@ -166,11 +166,31 @@ def test_a_mirror_that_is_away() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://tuf.example.com", "ftp://localhost", "https://", "https://a@b.test", "https://b.test/?x=1", "x"],
+    [
+        "http://tuf.example.com",
+        "ftp://localhost",
+        "https://",
+        "https://a@b.test",
+        "https://b.test/?x=1",
+        "x",
+        "https://[",
+    ],
 )
 def test_what_is_no_mirror(url: str) -> None:
     with pytest.raises(ConfigInvalid):
         fetch_trusted_root(url, pinned=public_good_root())
+
+
+def test_a_mirror_that_drips(
+    server: SimulatedAuthority, repository: TufRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every byte is in time, and the whole never comes: neither the body nor the head."""
+    monkeypatch.setattr(room, "TOTAL_TIMEOUT_S", 0.5)
+    server.put("/2.root.json", drip(b" ", 0.05))
+    with slow_head(0.05) as port:
+        for url in (server.url("").rstrip("/"), f"http://localhost:{port}"):
+            with pytest.raises(UpstreamFailed, match="took more than"):
+                fetch_trusted_root(url, pinned=repository.pinned)
 
 
 def test_behind_its_time_no_further_file_is_asked_for(

@@ -30,7 +30,7 @@ from trustgate.evidence.model import Role
 from trustgate.evidence.scan_report import ScanReport, ScanStatus
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
-from trustgate.oci.manifest import Manifest, parse_manifest
+from trustgate.oci.manifest import MAX_DESCRIPTORS, Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.ports import Account, Grant, NewJob, Project, Push, SigningKey, StorageKey, StoredBlob
 from trustgate.store.database import Database, translate
@@ -102,6 +102,19 @@ def test_a_missing_blob_refuses_everything(store: Store) -> None:
         push(store, image(b"not there"), "1", jobs=(NewJob("scan", {}, "d"),))
     assert store.manifests.find(REPO, Tag("1")) is None
     assert store.jobs.counts() == {}
+
+
+@pytest.mark.timeout(10)
+def test_an_index_does_not_have_its_children_read(store: Store) -> None:
+    """Everyone who writes waits for the one who does."""
+    add_blob(store, b"{}")
+    document = json.loads(image().raw)
+    large = parse_manifest(json.dumps(document | {"annotations": {"x": "x" * 4_000_000}}).encode())
+    push(store, large)
+    entry = {"mediaType": large.media_type, "digest": str(large.digest), "size": len(large.raw)}
+    many = {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": [entry] * MAX_DESCRIPTORS}
+    push(store, parse_manifest(json.dumps(many).encode()), "many")
+    assert store.manifests.find(REPO, Tag("many")) is not None
 
 
 def test_a_blob_of_another_repository_is_missing(store: Store) -> None:

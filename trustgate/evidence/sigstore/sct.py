@@ -44,8 +44,8 @@ def _is_by(
         return False
     try:
         moment = sct.timestamp.replace(tzinfo=UTC)
-    except MALFORMED:  # any 64 bits, and a year has four digits
-        return False
+    except MALFORMED:
+        return False  # behind the last year that can be shown
     return log.window.holds(moment) and is_signed_by(
         log.key, sct.signature, _signed(sct, moment, leaf, issuer)
     )

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustgate.evidence.certificate_path import PathRefused, load_certificate
@@ -30,6 +30,10 @@ MAX_ROOT_BYTES: Final = 1024 * 1024
 MAX_LOGS: Final = 64
 MAX_AUTHORITIES: Final = 64
 MAX_CHAIN: Final = 6
+
+NOBODY: Final = "nobody named"
+"""As which those count that name no operator: all as one, for who says that they are not? sigstore.dev's
+root names none, and its two logs are one organisation's."""
 
 LogPublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
@@ -60,7 +64,7 @@ class Log:
     @property
     def counted_as(self) -> str:
         """Logs of one operator are one witness, however many shards or keys it has."""
-        return self.operator or self.key_id.hex()
+        return self.operator or NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,8 @@ class Authority:
 
     @property
     def counted_as(self) -> str:
-        """Authorities of one operator are one witness, and so are those under one anchor."""
-        return self.operator or self.chain[-1].fingerprint(hashes.SHA256()).hex()
+        """Authorities of one operator are one witness, however many anchors it has."""
+        return self.operator or NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def read_trusted_root(raw: bytes) -> TrustedRoot:
         document = fields_of(loads(raw, max_bytes=MAX_ROOT_BYTES), "the trusted root")
     except JsonRefused as exc:
         raise Refusal(f"the trusted root {exc}") from exc
-    if document.get("mediaType") not in MEDIA_TYPES:
+    if document.get("mediaType") not in tuple(MEDIA_TYPES):  # which may be unhashable
         raise Refusal("the trusted root has a media type that this version does not read")
 
     def logs(key: str) -> tuple[Log, ...]:

@@ -27,7 +27,7 @@ from trustgate.evidence.sigstore.log import Logged, prove_logged
 from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.sct import check_scts
 from trustgate.evidence.sigstore.seen import Seen, prove_seen
-from trustgate.evidence.sigstore.trusted_root import TrustedRoot
+from trustgate.evidence.sigstore.trusted_root import NOBODY, TrustedRoot
 
 MAX_CLOCK_SKEW: Final = timedelta(minutes=10)
 """How far a proven time may lie ahead of our own clock."""
@@ -92,13 +92,13 @@ def prove_witnesses(
     """Which logs hold the signature of ``holder``, who saw it, and when. Raises nothing."""
     reasons: list[str] = []
     seen = _seen(content, witnesses, root, now, reasons)
-    logged = _logged(content, holder, witnesses, root, reasons)
+    logged = _logged(content, holder, witnesses, root, now, reasons)
     times = _times(seen, logged)
-    logged = _in_time(logged, times or (now,), now, reasons)
+    logged = _in_time(logged, times or (now,), reasons)
     return Proof(
         logs=frozenset(one.log.counted_as for one in logged),
         timestamps=frozenset(one.authority.counted_as for one in seen),
-        times=_times(seen, logged),
+        times=times,
         reasons=tuple(reasons),
         valid_until=None if times else _first_end(logged),
         proven=Witnesses(tuple(one.entry for one in logged), tuple(one.response for one in seen)),
@@ -163,26 +163,20 @@ def _seen(
 
 
 def _logged(
-    content: Content, holder: Holder, witnesses: Witnesses, root: TrustedRoot, reasons: list[str]
+    content: Content,
+    holder: Holder,
+    witnesses: Witnesses,
+    root: TrustedRoot,
+    now: datetime,
+    reasons: list[str],
 ) -> list[Logged]:
     found = []
     for entry in witnesses.entries:
         try:
             check_body(entry, content, holder)
-            found.append(prove_logged(entry, root.rekor, needs_path=witnesses.needs_path))
-        except Refusal as exc:
-            reasons.append(str(exc))
-    return found
-
-
-def _in_time(
-    logged: Sequence[Logged], times: Sequence[datetime], now: datetime, reasons: list[str]
-) -> list[Logged]:
-    """Entries whose log was trusted at every proven time; without any, it must be trusted now."""
-    found = []
-    for one in logged:
-        try:
-            _check_log(one, times, now)
+            one = prove_logged(entry, root.rekor, needs_path=witnesses.needs_path)
+            if one.moment is not None:
+                _check_past(one.moment, now)
         except Refusal as exc:
             reasons.append(str(exc))
             continue
@@ -190,9 +184,21 @@ def _in_time(
     return found
 
 
-def _check_log(one: Logged, times: Sequence[datetime], now: datetime) -> None:
+def _in_time(logged: Sequence[Logged], times: Sequence[datetime], reasons: list[str]) -> list[Logged]:
+    """Entries whose log was trusted at every proven time; without any, it must be trusted now."""
+    found = []
+    for one in logged:
+        try:
+            _check_log(one, times)
+        except Refusal as exc:
+            reasons.append(str(exc))
+            continue
+        found.append(one)
+    return found
+
+
+def _check_log(one: Logged, times: Sequence[datetime]) -> None:
     if one.moment is not None:
-        _check_past(one.moment, now)
         return  # its promise was made inside the log's time
     for moment in times:
         if not one.log.window.holds(moment):
@@ -207,12 +213,13 @@ def _check_past(moment: datetime, now: datetime) -> None:
 def check_enough(proof: Proof, *, min_logs: int, min_timestamps: int) -> None:
     """Raises ``NotTrusted`` when fewer distinct logs or authorities than asked for prove it."""
     counts = (
-        ("transparency logs", len(proof.logs), min_logs),
-        ("timestamp authorities", len(proof.timestamps), min_timestamps),
+        ("transparency logs", proof.logs, min_logs),
+        ("timestamp authorities", proof.timestamps, min_timestamps),
     )
     for what, found, least in counts:
-        if found < least:
-            raise NotTrusted(_with(f"{found} of {least} needed {what} prove it", proof.reasons))
+        if len(found) < least:
+            alone = "; those that name no operator count as one" if NOBODY in found else ""
+            raise NotTrusted(_with(f"{len(found)} of {least} needed {what} prove it{alone}", proof.reasons))
 
 
 def _with(message: str, reasons: Sequence[str]) -> str:

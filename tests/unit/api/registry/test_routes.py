@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 
 import pytest
@@ -140,6 +141,16 @@ def test_tags_come_in_pages(wire: Wire) -> None:
     assert rest.body == b'{"name": "shop/tags", "tags": ["c"]}'
     assert "link" not in rest.headers
     assert wire.ask("GET", "/v2/shop/tags/tags/list?n=0").body.endswith(b'"tags": []}')
+
+
+def test_a_page_is_no_longer_than_it_may_be(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    for tag in ("a", "b", "c"):
+        wire.image(tag, repository="shop/long")
+    monkeypatch.setattr("trustgate.api.content.MAX_PAGE", 2)
+    for asked in ("", "?n=3", "?n=999999999"):
+        answer = wire.ask("GET", f"/v2/shop/long/tags/list{asked}")
+        assert json.loads(answer.body)["tags"] == ["a", "b"]
+        assert answer.headers["link"] == '</v2/shop/long/tags/list?n=2&last=b>; rel="next"'
 
 
 @pytest.mark.parametrize("n", ["-1", "x", "1e3", "٣", "9" * 40])

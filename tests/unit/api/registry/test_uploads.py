@@ -203,7 +203,7 @@ def test_a_body_that_never_ends_does(opened: Open, whole: bool) -> None:
     wire = opened(max_blob_bytes=1024 * 1024)
     upload = f"/v2/{REPOSITORY}/blobs/uploads/?digest={Digest.of(b'x')}" if whole else wire.begin()
     name, _, port = wire.host.rpartition(":")
-    with socket.create_connection((name, int(port)), timeout=20) as line:
+    with socket.create_connection((name, int(port)), timeout=10) as line:
         line.sendall(_head("POST" if whole else "PATCH", upload, wire, "transfer-encoding: chunked"))
         with contextlib.suppress(ConnectionError):  # it answers and hangs up while we still talk
             for _ in range(1000):

@@ -243,6 +243,7 @@ def test_no_level_forgives_integrity_and_none_of_an_attestor_s_forgives_authenti
     for level in ("strict", "permissive"):
         trust = world.trust(level=level, roots=[OTHER.pem])
         assert trust.actions[Validation.INTEGRITY] is Action.ENFORCE
+        assert trust.actions[Validation.AUTHENTICITY] is Action.ENFORCE
         assert "in no ca store" in refused(trust=trust)
     made = world.parts(sign=lambda k, c: b"\0" * 64)
     with pytest.raises(Refused):

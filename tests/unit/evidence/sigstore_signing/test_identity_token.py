@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import tracemalloc
 from datetime import timedelta
 from typing import Any
 
@@ -68,6 +69,23 @@ def test_a_token_names_issuer_and_subject(claims: dict[str, Any]) -> None:
 def test_what_is_no_token(text: str) -> None:
     with pytest.raises(InvalidInput):
         read_identity_token(text, NOW)
+
+
+def test_a_token_has_a_limit() -> None:
+    for size in (MAX_TOKEN_CHARACTERS // 2, MAX_TOKEN_CHARACTERS * 3 // 4):
+        text = token(more="x" * size)
+        with pytest.raises(InvalidInput) if len(text) > MAX_TOKEN_CHARACTERS else contextlib.nullcontext():
+            read_identity_token(text, NOW)
+
+
+def test_many_dots_cost_no_memory() -> None:
+    text = "." * 2_000_000
+    tracemalloc.start()
+    with pytest.raises(InvalidInput):
+        read_identity_token(text, NOW)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * len(text)
 
 
 @given(st.text(max_size=60))
