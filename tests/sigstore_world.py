@@ -32,6 +32,7 @@ V1_NAME = "rekor.test"
 V2_NAME = "rekor2.test"
 FULCIO = "1.3.6.1.4.1.57264.1."
 MINUTE = timedelta(minutes=1)
+VERSION_3 = bytes.fromhex("a003020102")
 Edit = Callable[[dict[str, Any]], object]
 
 
@@ -45,6 +46,17 @@ def pem(value: Any) -> bytes:
     if isinstance(value, x509.Certificate):
         return value.public_bytes(serialization.Encoding.PEM)
     return value.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def der_of_version_4(certificate: x509.Certificate) -> bytes:
+    """``certificate``, except that it says to be of a version that X.509 does not have."""
+    raw = der(certificate)
+    assert raw.count(VERSION_3) == 1
+    return raw.replace(VERSION_3, VERSION_3[:-1] + b"\x03")
+
+
+def pem_of(raw: bytes) -> str:
+    return f"-----BEGIN CERTIFICATE-----\n{world.b64(raw)}\n-----END CERTIFICATE-----\n"
 
 
 def stamp_seconds(moment: datetime) -> int:

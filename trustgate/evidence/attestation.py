@@ -128,9 +128,7 @@ def judge_attestation(
     except Malformed as exc:
         return replace(said, reason=printable(str(exc)))
     bundled = candidate.kind is SignatureKind.COSIGN_BUNDLE  # an .att manifest is not one attestation's alone
-    weighed = weigh(
-        claim, attestors, now, (candidate.layer.digest, *((candidate.evidence,) if bundled else ()))
-    )
+    weighed = weigh(claim, attestors, now, candidate.evidence if bundled else None)
     return replace(
         said,
         outcome=weighed.outcome,

@@ -14,10 +14,12 @@ from functools import lru_cache
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+
+from trustgate.evidence.malformed import MALFORMED
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -37,15 +39,6 @@ _JUDGED: Final = frozenset(
         ExtensionOID.CERTIFICATE_POLICIES,
     }
 )
-_MALFORMED: Final = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    x509.InvalidVersion,
-    UserWarning,  # cryptography's own, for whoever turns warnings into errors
-)
 
 
 class PathRefused(ValueError):
@@ -58,7 +51,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
         found = x509.load_der_x509_certificate(der)
         _ = found.extensions, found.subject, found.issuer, found.public_key(), found.signature_hash_algorithm
         _ = found.not_valid_before_utc, found.not_valid_after_utc, found.serial_number
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         raise PathRefused(f"the certificate can't be read ({type(exc).__name__})") from exc
     if found.serial_number <= 0:
         raise PathRefused("the certificate's serial number is not positive")
@@ -201,7 +194,7 @@ def _issued(child: x509.Certificate, issuer: x509.Certificate) -> bool:
         return False
     try:
         child.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+    except (InvalidSignature, *MALFORMED):
         return False
     return True
 

@@ -44,7 +44,9 @@ def judge(
         return _fact(candidate, Outcome.NOT_UNDERSTOOD, str(exc))
     except Malformed as exc:
         return _fact(candidate, Outcome.BROKEN, str(exc))
-    weighed = weigh(claim, attestors, now, _digests(candidate))
+    # of a tag's manifest every layer may be another's
+    bundled = candidate.kind is SignatureKind.COSIGN_BUNDLE
+    weighed = weigh(claim, attestors, now, candidate.evidence if bundled else None)
     return replace(
         _fact(candidate, weighed.outcome, weighed.reason),
         signers=weighed.signers,
@@ -62,13 +64,6 @@ def _claim(candidate: SignatureCandidate, subject: Digest) -> Claim:
     if candidate.kind is SignatureKind.COSIGN_BUNDLE:
         return signature_claim(candidate, subject)
     return legacy_claim(candidate, subject)
-
-
-def _digests(candidate: SignatureCandidate) -> tuple[Digest, ...]:
-    """By which it may be revoked. Of a ``.sig`` neither is its own: two signers have the same payload."""
-    if candidate.kind is SignatureKind.COSIGN_LEGACY:
-        return ()
-    return candidate.evidence, candidate.layer.digest
 
 
 def _fact(candidate: SignatureCandidate, outcome: Outcome, reason: str) -> SignatureFact:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from trustgate.evidence.bundle import Bundle, MessageSignature, NotUnderstood, read_bundle
@@ -26,6 +25,7 @@ from trustgate.evidence.model import (
 )
 from trustgate.evidence.printable import shown
 from trustgate.evidence.signature_bytes import MAX_SIGNATURE_BYTES, canonical_base64
+from trustgate.evidence.sigstore.certificate import certificate_of_pem
 from trustgate.evidence.sigstore.content import Content
 from trustgate.evidence.sigstore.entry import LogEntry, read_entry_annotation
 from trustgate.evidence.sigstore.fields import bytes_of, fields_of, only_known
@@ -142,12 +142,7 @@ def annotated_certificate(annotations: Mapping[str, str]) -> bytes | None:
     pem = annotations.get(CERTIFICATE_ANNOTATION, "")
     if not pem:
         return None
-    if len(pem) > MAX_ANNOTATION_BYTES or pem.count("-----BEGIN ") != 1:
-        raise Refusal("its certificate annotation is not one PEM certificate")
-    try:
-        found = x509.load_pem_x509_certificate(pem.encode())
-    except ValueError as exc:
-        raise Refusal("its certificate annotation is not one PEM certificate") from exc
+    found = certificate_of_pem(pem.encode("utf-8", "surrogatepass"), "its certificate annotation")
     return found.public_bytes(serialization.Encoding.DER)
 
 

@@ -13,7 +13,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from nacl.exceptions import CryptoError
@@ -22,6 +21,7 @@ from nacl.utils import random
 
 from trustgate.errors import KeyUnreadable
 from trustgate.evidence.keys import MAX_KEY_FILE_BYTES, pem_of, supported
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.signature_bytes import PrivateKey
 from trustgate.oci.strict_json import JsonRefused, loads
 
@@ -53,7 +53,7 @@ def read_private_key(pem: bytes, password: bytes) -> PrivateKey:
             if der is not None
             else serialization.load_pem_private_key(pem, password=None)
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except MALFORMED as exc:
         raise KeyUnreadable(
             "the file is not a private key that can be used",
             hint="cosign generate-key-pair, trustgate key generate, or an unencrypted PKCS#8 PEM",

@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustgate.errors import KeyUnreadable
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.sigstore.trusted_root import TrustedRoot
 
 MAX_KEY_FILE_BYTES: Final = 64 * 1024
@@ -41,7 +41,7 @@ def read_public_key(pem: bytes) -> PublicKey:
         )
     try:
         key = serialization.load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except MALFORMED as exc:
         raise KeyUnreadable(f"the PEM block is not a public key: {type(exc).__name__}") from exc
     return supported(key)
 

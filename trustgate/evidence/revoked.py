@@ -47,6 +47,37 @@ def _is_older(one: Revoked, proven: datetime | None) -> bool:
     return one.since is not None and proven is not None and proven < one.since
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece of evidence, by all that can take it back."""
+
+    rests_on: Marks
+    """Keys and certificates, what is signed, the signature: nobody makes others of them without a key."""
+    stored: Marks = frozenset()
+    """Files that hold it: whoever may push can store the same signature in others."""
+    lasting: str = ""
+    """The digest to revoke in place of a file's."""
+
+    def why_revoked(self, entries: Sequence[Revoked], proven: datetime | None) -> str:
+        """As ``why_revoked``; and what would hold, where a file alone was revoked."""
+        why = why_revoked(entries, self.rests_on, proven)
+        if why:
+            return why
+        why = why_revoked(entries, self.stored, proven)
+        advice = "one of its files is revoked, and whoever may push can store it in another"
+        return f"{advice} (revoke {self.lasting}, which holds): {why}" if why else ""
+
+
+def names_evidence(entries: Iterable[Revoked]) -> bool:
+    """Whether a digest is revoked at all: without one nothing large has to be hashed."""
+    return any(one.mark.startswith("evidence:") for one in entries)
+
+
+def content_marks(contents: Iterable[bytes]) -> Marks:
+    """By every kind of digest that an entry may have."""
+    return evidence_marks(Digest.of(one, kind) for one in contents for kind in ("sha256", "sha512"))
+
+
 def evidence_marks(digests: Iterable[Digest]) -> Marks:
     return frozenset(f"evidence:{digest}" for digest in digests)
 

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from nacl.bindings import (
     crypto_sign_BYTES,
     crypto_sign_ed25519ph_final_verify,
@@ -45,6 +46,17 @@ def verifies(key: PublicKeyTypes, signature: bytes, content: bytes, *, prehashed
     except InvalidSignature:
         return False
     return True
+
+
+def forms(key: object, signature: bytes) -> tuple[bytes, ...]:
+    """A signature that verifies, in each form in which it does so.
+
+    Of ECDSA there are two, and either is made of the other without the key: (r, s) and (r, n - s).
+    """
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return (signature,)
+    r, s = decode_dss_signature(signature)
+    return signature, encode_dss_signature(r, key.curve.group_order - s)
 
 
 def _verifies_prehashed(key: ed25519.Ed25519PublicKey, signature: bytes, content: bytes) -> bool:

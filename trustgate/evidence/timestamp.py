@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from trustgate.evidence.certificate_path import PathRefused, extension, is_authority, path_to_anchor
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.timestamp_token import (
     MAX_TOKEN_BYTES,
     MAX_TOKEN_CERTIFICATES,
@@ -165,7 +166,7 @@ def _is_signed(token: Token, signer: x509.Certificate) -> bool:
                 key.verify(token.signature, token.signed)
             case _:
                 return False
-    except (InvalidSignature, ValueError, OverflowError):  # a salt length may be any number
+    except (InvalidSignature, *MALFORMED):  # a salt length may be any number
         return False
     return True
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.cosign_claim import Claim
 from trustgate.evidence.keys import KeyTrust
 from trustgate.evidence.model import Outcome, Signer, TimeEvidence
-from trustgate.evidence.revoked import Marks, certificate_marks, evidence_marks, why_revoked
-from trustgate.evidence.signature_bytes import verifies
-from trustgate.evidence.sigstore.certificate import read_certificate
+from trustgate.evidence.revoked import (
+    Marks,
+    Piece,
+    certificate_marks,
+    content_marks,
+    evidence_marks,
+    key_mark,
+    names_evidence,
+)
+from trustgate.evidence.signature_bytes import forms, verifies
 from trustgate.evidence.sigstore.content import Holder
 from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.second_judge import second_opinion
@@ -63,29 +72,50 @@ class _Vote:
     attestor: Attestor
     identity: str
     proof: Proof
+    key: PublicKeyTypes
+    """That verifies the signature: the attestor's own, or the certificate's."""
     found: KeylessProof | None = None
     """Of a certificate."""
 
+    @property
+    def marks(self) -> Marks:
+        return certificate_marks(self.found.path) if self.found else frozenset({key_mark(self.key)})
+
 
 def weigh(
-    claim: Claim, attestors: Sequence[Attestor], now: datetime, evidence: Iterable[Digest] = ()
+    claim: Claim, attestors: Sequence[Attestor], now: datetime, manifest: Digest | None = None
 ) -> Weighed:
     """Verify the claim for every attestor whose trust is of its kind; only those inside their time count.
 
-    ``evidence`` are the digests by which it may have been revoked, beside its signature's own.
+    ``manifest`` is the one that carries it alone, where there is such a one.
     """
-    marks = evidence_marks([*evidence, Digest.of(claim.content.signature)])
     if claim.certificate is None:
-        return _weigh_key(claim, attestors, now, marks)
-    return _weigh_keyless(claim, claim.certificate, attestors, now, marks)
+        return _weigh_key(claim, attestors, now, manifest)
+    return _weigh_keyless(claim, claim.certificate, attestors, now, manifest)
+
+
+def _piece(claim: Claim, votes: Sequence[_Vote], manifest: Digest | None) -> Piece:
+    """Whoever of the voters has which key: all of them are on the way to this signature."""
+    rests_on: Marks = frozenset().union(*(one.marks for one in votes))
+    if not any(names_evidence(one.attestor.revoked) for one in votes):
+        return Piece(rests_on)
+    content = claim.content
+    signed = content.signed if content.payload is None else content.payload
+    signatures = (form for one in votes for form in forms(one.key, content.signature))
+    file = claim.raw if content.envelope is None else content.envelope
+    return Piece(
+        rests_on | content_marks(filter(None, (signed, *signatures))),
+        content_marks(filter(None, [file])) | evidence_marks([manifest] if manifest else []),
+        str(Digest.of(content.signature)),
+    )
 
 
 def _verified(
-    votes: Sequence[_Vote], marks: Marks, unproven: frozenset[TimeEvidence] = frozenset()
+    votes: Sequence[_Vote], piece: Piece, unproven: frozenset[TimeEvidence] = frozenset()
 ) -> Weighed:
     """Whatever speaks for it, one revocation outweighs: what only one root proves to be older is not."""
     for vote in votes:
-        why = why_revoked(vote.attestor.revoked, marks, vote.proof.signed_at)
+        why = piece.why_revoked(vote.attestor.revoked, vote.proof.signed_at)
         if why:
             return Weighed(Outcome.REVOKED, f"signed by {vote.attestor.name}, but {why}")
     return Weighed(
@@ -121,7 +151,9 @@ def least(proofs: Sequence[Proof]) -> Proof:
 # --- by key --------------------------------------------------------------------------------------
 
 
-def _weigh_key(claim: Claim, attestors: Sequence[Attestor], now: datetime, marks: Marks) -> Weighed:
+def _weigh_key(
+    claim: Claim, attestors: Sequence[Attestor], now: datetime, manifest: Digest | None
+) -> Weighed:
     holders = [(one, one.trust) for one in attestors if isinstance(one.trust, KeyTrust)]
     by_key = [(one, trust) for one, trust in holders if _is_by(trust, claim)]
     in_time = [(one, trust) for one, trust in by_key if one.in_time(now)]
@@ -135,12 +167,10 @@ def _weigh_key(claim: Claim, attestors: Sequence[Attestor], now: datetime, marks
         except Refusal as exc:
             reasons.append(f"signed by {one.name}, but {exc}")
             continue
-        votes.append(_Vote(one, trust.identity, proof))
+        votes.append(_Vote(one, trust.identity, proof, trust.public_key))
         judged |= trust.root is not None
     if votes:
-        # of the same key, under whatever names
-        own = {f"key:{trust.key_id}" for _, trust in in_time}
-        return _with_unproven(_verified(votes, marks | own), claim, judged)
+        return _with_unproven(_verified(votes, _piece(claim, votes, manifest)), claim, judged)
     refused = _unverified(claim, [one for one, _ in by_key], holders, reasons)
     return _with_unproven(refused, claim, any(trust.root for _, trust in in_time))
 
@@ -204,7 +234,11 @@ def _hint(trust: KeyTrust) -> str:
 
 
 def _weigh_keyless(
-    claim: Claim, certificate: bytes, attestors: Sequence[Attestor], now: datetime, marks: Marks
+    claim: Claim,
+    certificate: bytes,
+    attestors: Sequence[Attestor],
+    now: datetime,
+    manifest: Digest | None,
 ) -> Weighed:
     trusting = [(one, one.trust) for one in attestors if isinstance(one.trust, KeylessTrust)]
     if not trusting:
@@ -223,7 +257,7 @@ def _weigh_keyless(
         except Refusal as exc:
             refusals.append(exc)
     if votes:
-        return _second(claim, votes, marks | certificate_marks([read_certificate(certificate)]))
+        return _second(claim, votes, _piece(claim, votes, manifest))
     return _refused(refusals)
 
 
@@ -240,10 +274,10 @@ def _vote(one: Attestor, trust: KeylessTrust, found: KeylessProof | Refusal, now
     trust.check(found)
     if not one.in_time(now):
         raise NotTrusted(f"signed by {one.name}, outside the time that the trust store gives it")
-    return _Vote(one, named(found.identity), found.proof, found)
+    return _Vote(one, named(found.identity), found.proof, found.path[0].public_key(), found)
 
 
-def _second(claim: Claim, votes: Sequence[_Vote], marks: Marks) -> Weighed:
+def _second(claim: Claim, votes: Sequence[_Vote], piece: Piece) -> Weighed:
     """Another implementation must accept too, wherever it knows the shape."""
     agreed: list[_Vote] = []
     refusal = ""
@@ -254,7 +288,7 @@ def _second(claim: Claim, votes: Sequence[_Vote], marks: Marks) -> Weighed:
         else:
             agreed.append(vote)
     if agreed:
-        return _verified(agreed, marks)
+        return _verified(agreed, piece)
     return Weighed(Outcome.BROKEN, f"two judges disagree: accepted here, refused by sigstore ({refusal})")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
@@ -227,9 +228,10 @@ class SignatureReader:
         answers = self._revocation.ask(questions) if questions else {}
         lasting: set[Digest] = set()
         for one, asking in found.items():
-            judge = partial(judge_attached, asking.candidates, subject=subject, attestors=attestors, now=now)
-            judged = or_broken(partial(judge, answers=answers), asking.broken)
-            facts[one] = judged
+            judge = partial(judge_attached, subject=subject, attestors=attestors, now=now, answers=answers)
+            # each by itself: a tag's manifest has the signatures of several, and anybody may add one
+            each = [or_broken(partial(judge, [it]), asking.broken) for it in asking.candidates]
+            judged = facts[one] = tuple(chain.from_iterable(each))
             if all(fact.settled and fact.revocation != "unknown" for fact in judged):
                 lasting.add(one)
         return facts, lasting

@@ -53,7 +53,7 @@ def build_attestors(
                 built = _attestor(name, entry, document, files, roots, problems)
                 if built is not None:
                     found[name] = built
-    revoked = build_revoked(stores, problems)
+    revoked = build_revoked(stores, found.values(), problems)
     return {name: replace(one, revoked=revoked) for name, one in found.items()}
 
 

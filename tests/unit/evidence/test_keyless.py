@@ -314,6 +314,34 @@ def test_a_huge_certificate() -> None:
     refused(world.bundle_of(signed(), edit=edit), "at most 32768")
 
 
+def test_a_certificate_of_a_version_that_there_is_not() -> None:
+    """What reads one raises no ``ValueError`` then."""
+    made = signed()
+    assert made.certificate is not None
+    raw = world.der_of_version_4(made.certificate)
+
+    def edit(document: dict[str, Any]) -> None:
+        document["verificationMaterial"]["certificate"]["rawBytes"] = signing_world.b64(raw)
+
+    refused(world.bundle_of(made, edit=edit), "can't be read (InvalidVersion)")
+    annotations = world.annotations_of(made) | {"dev.sigstore.cosign/certificate": world.pem_of(raw)}
+    for attestor in (ci(), signing_world.trusted(made.key)):
+        found = layer(world.sign_payload(SUBJECT, key=made.key), annotations, attestor)
+        assert (found.outcome, found.signers) == (Outcome.BROKEN, ())
+        assert found.reason == "its certificate annotation is not one PEM certificate"
+
+
+def test_a_log_entry_that_names_such_a_certificate() -> None:
+    made = signed()
+    assert made.certificate is not None
+    body = made.body()
+    text = world.pem_of(world.der_of_version_4(made.certificate))
+    body["spec"]["signatures"][0]["verifier"] = signing_world.b64(text.encode())
+    other = made.sigstore.entry(body)
+    refused(world.bundle_of(made, entries=[other]), "names another certificate or key")
+    assert fact(world.bundle_of(made, entries=[other, made.entry()])).outcome is Outcome.VERIFIED
+
+
 # --- windows of the trusted root, both ends inside -----------------------------------------------
 
 SECOND = timedelta(seconds=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,8 +27,10 @@ from tests.unit.evidence.test_keyless import ci
 from tests.unit.policy import scenes
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.cosign import judge, judge_all
+from trustgate.evidence.helm.provenance import read_provenance
 from trustgate.evidence.model import Known, Outcome, SignatureFact
 from trustgate.evidence.notary.arriving import judge_published
+from trustgate.evidence.notary.metadata import read_targets
 from trustgate.evidence.notation.judge import judge_notation
 from trustgate.evidence.revoked import Revoked, key_mark, why_revoked
 from trustgate.oci.digest import Digest
@@ -92,15 +96,19 @@ def test_a_piece_of_evidence() -> None:
     assert fact(other, taken_back(alice(), f"evidence:{candidate.layer.digest}")).outcome is Outcome.VERIFIED
 
 
-def test_a_signature_under_a_tag_by_its_own_digest_alone() -> None:
-    """The manifest and the payload are shared with other signers."""
+def test_a_signature_under_a_tag_by_no_digest_of_its_manifest() -> None:
+    """That is shared with other signers. What is signed may be too, and is taken back whoever signed it."""
     candidate = signing_world.legacy_candidate(SUBJECT, ALICE)
+    signature = base64.b64decode(candidate.annotations[signing_world.SIGNATURE])
     attestor = signing_world.trusted(ALICE)
-    for digest in (candidate.evidence, candidate.layer.digest):
-        spared = taken_back(attestor, f"evidence:{digest}")
-        assert (
-            judge(candidate, subject=SUBJECT, attestors=[spared], now=world.NOW).outcome is Outcome.VERIFIED
-        )
+    for digest, wanted in (
+        (candidate.evidence, Outcome.VERIFIED),
+        (Digest.of(b""), Outcome.VERIFIED),
+        (Digest.of(signature), Outcome.REVOKED),
+        (Digest.of(candidate.payload), Outcome.REVOKED),
+    ):
+        one = taken_back(attestor, f"evidence:{digest}")
+        assert judge(candidate, subject=SUBJECT, attestors=[one], now=world.NOW).outcome is wanted
     gone(judge(candidate, subject=SUBJECT, attestors=[taken_back(attestor, KEY)], now=world.NOW))
 
 
@@ -108,6 +116,63 @@ def test_what_verifies_for_nobody_stays_what_it_is() -> None:
     raw = world.bundle_of(made(MALLORY))
     found = fact(raw, taken_back(alice(), key_mark(MALLORY.public_key())))
     assert found.outcome is Outcome.UNTRUSTED
+
+
+# --- against who may push and has no key ---------------------------------------------------------
+
+
+def other_half(signature: bytes, key: Any) -> bytes:
+    """The second ECDSA signature that everybody can make of one."""
+    r, s = decode_dss_signature(signature)
+    return encode_dss_signature(r, key.curve.group_order - s)
+
+
+@pytest.mark.parametrize("key", [ALICE, signing_world.key("p384")])
+def test_the_other_half_of_an_ecdsa_signature(key: Any) -> None:
+    one = world.sign_statement(SUBJECT, key=key, holder=key.public_key())
+    other = replace(one, signature=other_half(one.signature, key))
+    attestor = signing_world.trusted(key)
+    layer = signing_world.legacy_candidate(SUBJECT, key)
+    text = layer.annotations[signing_world.SIGNATURE]
+    turned = signing_world.b64(other_half(base64.b64decode(text), key))
+    moved = replace(layer, annotations={**layer.annotations, signing_world.SIGNATURE: turned})
+    for first, second in ((one, other), (other, one)):
+        raw = world.bundle_of(second, entries=[])
+        assert fact(raw, attestor).outcome is Outcome.VERIFIED, "else it would say nothing"
+        gone(fact(raw, taken_back(attestor, f"evidence:{Digest.of(first.signature)}")))
+        found = attested.judged(raw, taken_back(attestor, f"evidence:{Digest.of(first.payload)}"))
+        assert found.outcome is not Outcome.VERIFIED
+    back = taken_back(attestor, f"evidence:{Digest.of(base64.b64decode(text))}")
+    assert judge(moved, subject=SUBJECT, attestors=[attestor], now=world.NOW).outcome is Outcome.VERIFIED
+    gone(judge(moved, subject=SUBJECT, attestors=[back], now=world.NOW))
+
+
+def test_what_is_signed_is_revoked_in_every_wrapping() -> None:
+    one = made()
+    mark = f"evidence:{Digest.of(one.payload)}"
+    for raw in (world.bundle_of(one), world.bundle_of(one, entries=[]), world.bundle_of(one) + b" "):
+        gone(fact(raw, taken_back(alice(), mark)))
+        gone(fact(raw, taken_back(alice(), f"evidence:{Digest.of(one.payload, 'sha512')}")))
+    said = attested.by_key()
+    for candidate in (world.bundle_of(said), attested.layer(attested.envelope(said))):
+        revoking = taken_back(attested.KEY, f"evidence:{Digest.of(said.payload)}")
+        assert attested.judged(candidate, revoking).outcome is Outcome.REVOKED
+
+
+def test_a_file_that_is_revoked_says_which_digest_holds() -> None:
+    """Its bytes are whoever's may push: the same signature in another file verifies again."""
+    one = made()
+    raw = world.bundle_of(one)
+    candidate = signing_world.bundle_candidate(SUBJECT, raw)
+    holds = str(Digest.of(one.signature))
+    for digest in (candidate.evidence, candidate.layer.digest, Digest.of(raw, "sha512")):
+        gone(fact(raw, taken_back(alice(), f"evidence:{digest}")), f"(revoke {holds}, which holds): it was")
+    both = (Revoked(f"evidence:{holds}", "oops"), Revoked(f"evidence:{candidate.layer.digest}", "oops"))
+    for order in (both, both[::-1]):
+        assert "which holds" not in fact(raw, replace(alice(), revoked=order)).reason
+    wrapped = world.bundle_of(one, entries=[])
+    for digest, wanted in ((candidate.layer.digest, Outcome.VERIFIED), (holds, Outcome.REVOKED)):
+        assert fact(wrapped, taken_back(alice(), f"evidence:{digest}")).outcome is wanted
 
 
 # --- by certificate ------------------------------------------------------------------------------
@@ -122,6 +187,26 @@ def test_keyless() -> None:
         assert fact(raw, taken_back(ci(), mark, AFTER)).outcome is Outcome.VERIFIED
         gone(fact(raw, taken_back(ci(), mark, BEFORE)))
     assert fact(raw, taken_back(ci(), KEY)).outcome is Outcome.VERIFIED
+
+
+def test_keyless_by_each_certificate_of_its_path() -> None:
+    """As with Notation: whoever takes an authority back takes back all that rests on it."""
+    one = world.sign_statement(SUBJECT)
+    sigstore = world.instance()
+    layer = world.sign_payload(SUBJECT)
+    candidate = world.layer_of(SUBJECT, layer, world.annotations_of(layer))
+    for above in (sigstore.between.certificate, sigstore.root.certificate):
+        for mark in (f"certificate:{sha256(above)}", key_mark(above.public_key())):
+            attestor = taken_back(ci(), mark)
+            gone(fact(world.bundle_of(one), attestor))
+            gone(judge(candidate, subject=SUBJECT, attestors=[attestor], now=world.NOW))
+            found = attested.judged(world.bundle_of(attested.made()), taken_back(attested.CI, mark))
+            assert found.outcome is Outcome.REVOKED
+            assert fact(world.bundle_of(one), taken_back(ci(), mark, AFTER)).outcome is Outcome.VERIFIED
+            gone(fact(world.bundle_of(one), taken_back(ci(), mark, BEFORE)))
+    other = world.instance("two").between.certificate
+    spared = taken_back(ci(), f"certificate:{sha256(other)}")
+    assert fact(world.bundle_of(one), spared).outcome is Outcome.VERIFIED
 
 
 def notation(mark: str, since: datetime | None = None, *, stamp: bool = False) -> SignatureFact:
@@ -158,6 +243,28 @@ def test_notation_by_its_digest() -> None:
         )
 
 
+@pytest.mark.parametrize("form", [notation_world.JWS, notation_world.COSE])
+def test_notation_the_other_half_and_what_is_signed(form: str) -> None:
+    made: list[bytes] = []
+
+    def sign(key: Any, content: bytes) -> bytes:
+        signature = notation_world.primitive(key, content)
+        s = int.from_bytes(signature[32:], "big")
+        made.extend([content, signature, signature[:32] + (key.curve.group_order - s).to_bytes(32, "big")])
+        return signature
+
+    notation_world.signed(notation_world.parts(sign=sign), form)
+    content, *halves = made
+    for half in halves:
+        parts = notation_world.parts(sign=lambda _key, _content, half=half: half)
+        candidate = notation_world.signed(parts, form)
+        assert notation_world.judge(candidate).outcome is Outcome.VERIFIED
+        for digest in map(Digest.of, [content, *halves]):
+            one = taken_back(Attestor("acme", notation_world.trust()), f"evidence:{digest}")
+            subject, now = notation_world.SUBJECT, notation_world.NOW
+            gone(judge_notation(candidate, subject=subject, attestors=[one], now=now), "but it was revoked")
+
+
 # --- charts and trust data -----------------------------------------------------------------------
 
 
@@ -171,6 +278,34 @@ def test_a_chart() -> None:
         gone(helm.judged(provenance, attestors=[taken_back(helm.attestor(), mark, AFTER.replace(year=2999))]))
     other = taken_back(helm.attestor(), f"openpgp:{helm.OTHER.fingerprint}")
     assert helm.judged(provenance, attestors=[other]).outcome is Outcome.VERIFIED
+
+
+def test_a_chart_s_provenance_in_another_frame() -> None:
+    provenance = helm.signed()
+    framed = provenance + b"\n"
+    signed = Digest.of(read_provenance(provenance).signed)
+    taken = taken_back(helm.attestor(), f"evidence:{Digest.of(provenance)}")
+    gone(helm.judged(provenance, attestors=[taken]), f"(revoke {signed}, which holds): it was")
+    assert helm.judged(framed, attestors=[taken]).outcome is Outcome.VERIFIED
+    for one in (provenance, framed):
+        gone(helm.judged(one, attestors=[taken_back(helm.attestor(), f"evidence:{signed}")]))
+
+
+def test_trust_data_with_another_signature_beside() -> None:
+    """The server lists whatever file is published, under its own key."""
+    role = "targets/releases"
+    standing, other = scene.scene(), scene.scene()
+    other.signers[role] = [*other.signers[role], scene.signer("stranger")]
+    built, another = standing.build(), other.build()
+    raw = built.targets[role]
+    signed = Digest.of(read_targets(role, raw).signed.content)
+    for one in (standing, other):
+        one.attestors = [taken_back(scene.attestor(), f"evidence:{Digest.of(raw)}")]
+    gone(standing.weigh(built).fact, f"(revoke {signed}, which holds): it was")
+    assert other.weigh(another).fact.outcome is Outcome.VERIFIED
+    for one, files in ((standing, built), (other, another)):
+        one.attestors = [taken_back(scene.attestor(), f"evidence:{signed}")]
+        gone(one.weigh(files).fact)
 
 
 def notary_marks(one: Any) -> list[str]:

@@ -176,6 +176,25 @@ def test_leaving_out_proves_less_and_never_more() -> None:
             assert set(found.signers) <= set(whole.signers)
 
 
+def objects(raw: bytes) -> list[Path]:
+    document = json.loads(raw)
+    holders = {place[:-1] for place in places(document) if isinstance(place[-1], str)}
+    return sorted(holders, key=str)
+
+
+BARE = world.bundle_of(world.sign_statement(SUBJECT, key=ALICE, holder=ALICE.public_key()))
+
+
+@pytest.mark.parametrize("raw", [BOTH, BARE], ids=["by certificate", "by key"])
+def test_a_field_that_no_format_names_is_refused_in_every_object(raw: bytes) -> None:
+    """A second spelling of one, for example: another reader could take that."""
+    assert verified(raw)
+    for place in objects(raw):
+        found = fact(replaced(raw, (*place, "log_index"), "7"))
+        assert found.outcome is Outcome.BROKEN, place
+        assert "two judges" not in found.reason, place
+
+
 BAD: dict[str, bytes] = {
     "no certificate transparency": world.bundle_of(world.sign_statement(SUBJECT, sct=False)),
     "by another log of certificates": world.bundle_of(

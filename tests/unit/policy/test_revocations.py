@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from cryptography import x509
 
+from tests import notation_world, sigstore_world
 from tests.unit.policy.scenes import fact, judge, only, policy, policy_set, problems_of, signed, subject, tree
 from trustgate.evidence.model import Known, Outcome
-from trustgate.evidence.revoked import Revoked
+from trustgate.evidence.revoked import Revoked, key_mark
 from trustgate.policy.document import load
 from trustgate.policy.model import RuleOutcome
 
@@ -60,6 +64,53 @@ def test_each_kind_counts_for_every_attestor(entry: str, mark: str) -> None:
 def test_what_does_not_load(entry: str, why: str) -> None:
     found = problems_of(with_entry(entry))
     assert any(why in problem for problem in found), found
+
+
+def keyless(entry: str, *, notation: bool = False) -> dict[str, bytes]:
+    """A trust store with an attestor that signs with certificates."""
+    files = with_entry(entry)
+    store, _, entries = files["trust/attestors.yaml"].partition(b"revoked:")
+    store += b"  gh: {type: keyless, issuer: x, identity: y, trustRoot: own}\n"
+    if notation:
+        store += b"  wax: {type: notation, trustStores: {ca: [ca.pem]}, trustedIdentities: ['*']}\n"
+        files["trust/ca.pem"] = sigstore_world.pem(notation_world.root().certificate)
+    store += b"trustRoots: {own: {type: file, path: root.json}}\n"
+    files["trust/root.json"] = sigstore_world.instance().trusted_root()
+    return files | {"trust/attestors.yaml": store + b"revoked:" + entries}
+
+
+def entry_of(thing: Any) -> str:
+    if isinstance(thing, x509.Certificate):
+        return f"[{{certificate: '{hashlib.sha256(sigstore_world.der(thing)).hexdigest()}', reason: stolen}}]"
+    return f"[{{key: '{key_mark(thing).removeprefix('key:')}', reason: stolen}}]"
+
+
+def test_logs_and_timestamp_authorities_are_ended_in_the_trusted_root() -> None:
+    """No signature is made with them: an entry here would promise what it does not do."""
+    sigstore = sigstore_world.instance()
+    stamping = sigstore.stamps.chain
+    named = {
+        "that key is a transparency log's": [sigstore.rekor.public_key(), sigstore.rekor2.public_key()],
+        "that key is a certificate log's": [sigstore.ct.public_key()],
+        "that key is a timestamp authority's": [one.public_key() for one in stamping],
+        "that certificate is a timestamp authority's": list(stamping),
+    }
+    for why, things in named.items():
+        for one in things:
+            (problem,) = problems_of(keyless(entry_of(one)))
+            assert f"TG2012 {why}" in problem
+            assert "end its validFor in the trusted root" in problem
+
+
+def test_what_signatures_rest_on_can_be_revoked_whatever_else_it_is() -> None:
+    sigstore = sigstore_world.instance()
+    for above in (sigstore.between.certificate, sigstore.root.certificate):
+        for one in (above, above.public_key()):
+            load(keyless(entry_of(one)), revision="r")
+    signer, *authorities = sigstore.stamps.chain
+    for one in authorities:  # a chain that a Notation signature brings may lead there
+        load(keyless(entry_of(one), notation=True), revision="r")
+    assert problems_of(keyless(entry_of(signer), notation=True))
 
 
 def test_a_change_is_another_trust_store() -> None:

@@ -25,7 +25,7 @@ from trustgate.evidence.helm.question import (
 from trustgate.evidence.helm.refusal import HelmNotUnderstood, HelmRefused
 from trustgate.evidence.helm.trust import GpgTrust, created_before, gpg_identity, weakness
 from trustgate.evidence.model import Outcome, SignatureFact, SignatureKind, Signer, Subject
-from trustgate.evidence.revoked import evidence_marks, why_revoked
+from trustgate.evidence.revoked import Piece, content_marks, evidence_marks
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import Manifest
 
@@ -219,8 +219,10 @@ def _weigh(
         return problem
     primary = answer.signature.primary_key
     signer = _signer(attestor, trust, primary, now)
-    marks = evidence_marks([claim.evidence]) | {f"openpgp:{primary}"}
-    why = why_revoked(attestor.revoked, marks, None)  # when it was made is what the signer says
+    signed = claim.provenance.signed
+    own = content_marks([signed]) | {f"openpgp:{primary}"}
+    piece = Piece(own, evidence_marks([claim.evidence]), str(Digest.of(signed)))
+    why = piece.why_revoked(attestor.revoked, None)  # when it was made is what the signer says
     if why and isinstance(signer, Signer):
         return _No(f"is signed by {attestor.name}, but {why}", Outcome.REVOKED)
     return signer

@@ -24,9 +24,10 @@ from trustgate.evidence.notary.trust import TARGETS, NotaryTrust
 from trustgate.evidence.notary.verify import root_signers, valid_signers
 from trustgate.evidence.revoked import (
     Marks,
+    Piece,
     Revoked,
     certificate_marks,
-    evidence_marks,
+    content_marks,
     key_mark,
     why_revoked,
 )
@@ -188,16 +189,17 @@ def why_taken_back(opened: TrustedSet, attestor: Attestor, trust: NotaryTrust, r
     if not entries:
         return ""
     keys = list(valid_signers(opened.root.signed, root_signers(opened.root, opened.gun, None).keys))
-    raw = opened.root.signed.raw
+    file = opened.root.signed
     while role != "root":
         spoken = opened.open_role(role)
         if spoken is None:
             break
         keys += spoken.signers
-        raw = spoken.targets.signed.raw if raw is opened.root.signed.raw else raw
+        file = spoken.targets.signed if file is opened.root.signed else file
         role = "root" if role == TARGETS else parent_of(role)
-    marks = evidence_marks([Digest.of(raw)]).union(*map(_marks, keys))
-    why = why_revoked(entries, marks, None)
+    own = content_marks([file.content]).union(*map(_marks, keys))
+    piece = Piece(own, content_marks([file.raw]), str(Digest.of(file.content)))
+    why = piece.why_revoked(entries, None)
     if why or is_anchored(opened, trust, entries):
         return why
     pinned = (key for root in opened.roots for key in root.roles["root"].keys if trust.pins(key))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from trustgate.errors import KeyUnreadable
 from trustgate.evidence.certificate_path import is_authority, load_certificate
 from trustgate.evidence.keys import PublicKey, supported
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.notary.canonical import Malformed, encode
 from trustgate.evidence.notary.fields import a_text, an_object, some_bytes
 from trustgate.oci.strict_json import Json
@@ -112,7 +113,7 @@ def _pkix(wanted: type[PublicKey]) -> Callable[[bytes], _Found]:
     def read(public: bytes) -> _Found:
         try:
             key = supported(serialization.load_der_public_key(public))
-        except (ValueError, UnsupportedAlgorithm, KeyUnreadable):
+        except (KeyUnreadable, *MALFORMED):
             return _Found()
         return _Found(key) if isinstance(key, wanted) else _Found()
 

@@ -7,7 +7,6 @@ import re
 from typing import Any, Final
 
 from asn1crypto import keys, pem
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from trustgate.errors import KeyUnreadable
 from trustgate.evidence.keys import MAX_KEY_FILE_BYTES, supported
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.signature_bytes import PrivateKey
 
 MAX_ITERATIONS: Final = 10_000_000
@@ -23,14 +23,11 @@ _SEALED: Final = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _PKCS8: Final = re.compile(rb"-----BEGIN (ENCRYPTED )?PRIVATE KEY-----")
 # asn1crypto parses when values are asked for, and answers foreign bytes with any of these
 _UNREADABLE: Final = (
-    ValueError,
-    TypeError,
+    *MALFORMED,
     KeyError,
     AttributeError,
     IndexError,
-    OverflowError,
     RecursionError,
-    UnsupportedAlgorithm,
 )
 
 

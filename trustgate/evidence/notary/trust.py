@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from trustgate.errors import KeyUnreadable
 from trustgate.evidence.keys import MAX_KEY_FILE_BYTES, PublicKey, read_public_key, supported
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.notary.fields import is_delegation
 from trustgate.evidence.notary.keys import TufKey, bare_key
 
@@ -93,5 +93,5 @@ def _root_key(pem: bytes) -> PublicKey:
         raise KeyUnreadable("the file holds more than one PEM block", hint="give one certificate, or one key")
     try:
         return supported(x509.load_pem_x509_certificate(pem).public_key())
-    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as exc:
+    except MALFORMED as exc:
         raise KeyUnreadable(f"the PEM block is not a certificate: {type(exc).__name__}") from exc

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from trustgate.evidence import signature_bytes
 from trustgate.evidence.notation.refusal import Broken
 from trustgate.evidence.signing_algorithm import SigningAlgorithm
 
@@ -70,6 +71,14 @@ def verifies(key: PublicKey, signature: bytes, content: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def forms(key: PublicKey, signature: bytes) -> tuple[bytes, ...]:
+    """A signature that verifies, in each form in which it does so: of ECDSA (r, s) and (r, n - s)."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return (signature,)
+    both = signature_bytes.forms(key, _der(signature, _field_bytes(key)))
+    return tuple(side_by_side(key, one) for one in both)
 
 
 def sign(key: PrivateKey, content: bytes) -> bytes:

@@ -15,28 +15,18 @@ from itertools import pairwise
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.notation.algorithms import PublicKey, algorithm_of
 from trustgate.evidence.notation.refusal import Broken
 
 MAX_CERTIFICATE_BYTES: Final = 32 * 1024
 MIN_CA_RSA_BITS: Final = 2048
 MAX_CA_RSA_BITS: Final = 8192
-UNREADABLE: Final = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    x509.InvalidVersion,
-    x509.AttributeNotFound,
-    UserWarning,  # cryptography warns of odd encodings, and a process may have made warnings errors
-)
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _FOREIGN_PURPOSES: Final = {
     ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "any purpose",
@@ -84,7 +74,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
         _ = found.extensions, found.subject, found.issuer, found.public_key(), found.serial_number
         _ = found.not_valid_before_utc, found.not_valid_after_utc, found.version
         _ = found.signature_hash_algorithm
-    except UNREADABLE as exc:
+    except MALFORMED as exc:
         raise Broken(f"a certificate can't be read ({type(exc).__name__})") from exc
     return found
 
@@ -154,7 +144,7 @@ def is_issued_by(child: x509.Certificate, issuer: x509.Certificate) -> bool:
         if not fit or not _is_judged(issuer):
             return False
         child.verify_directly_issued_by(issuer)
-    except (InvalidSignature, *UNREADABLE):
+    except (InvalidSignature, *MALFORMED):
         return False
     return True
 

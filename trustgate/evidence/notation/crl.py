@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID, SignatureAlgorithmOID
 
-from trustgate.evidence.notation.certificates import UNREADABLE, load_certificate
+from trustgate.evidence.malformed import MALFORMED
+from trustgate.evidence.notation.certificates import load_certificate
 from trustgate.evidence.notation.ocsp import date_of
 from trustgate.evidence.notation.refusal import Broken
 from trustgate.evidence.notation.revocation import (
@@ -34,7 +35,7 @@ def judge_crl(question: RevocationQuestion, raw: bytes, url: str, now: datetime)
         return unknown(f"the CRL has {len(raw)} bytes, at most {MAX_CRL_BYTES} are read")
     try:
         return _judge(question, raw, url, now)
-    except (Broken, *UNREADABLE) as exc:
+    except (Broken, *MALFORMED) as exc:
         return unknown(f"the CRL can't be read ({type(exc).__name__})")
 
 

@@ -9,7 +9,9 @@ from typing import Final
 
 from trustgate.evidence.attestor import Attestor
 from trustgate.evidence.model import Outcome, SignatureFact, SignatureKind, Signer, Subject
+from trustgate.evidence.notation.algorithms import forms
 from trustgate.evidence.notation.certificates import (
+    signing_key,
     spki_sha256,
     subject_of,
 )
@@ -31,7 +33,7 @@ from trustgate.evidence.notation.verification import (
     weigh,
     worst,
 )
-from trustgate.evidence.revoked import certificate_marks, evidence_marks, why_revoked
+from trustgate.evidence.revoked import Piece, certificate_marks, content_marks, evidence_marks
 from trustgate.oci.digest import Digest
 
 ASK_AGAIN: Final = timedelta(minutes=1)
@@ -123,11 +125,16 @@ def _why_revoked(
     candidate: NotationCandidate, sound: Sound, verified: Sequence[tuple[Attestor, Verification]]
 ) -> str:
     """By the trust store: the signature, a certificate of its chain, or a key in one."""
-    digests = [candidate.manifest.digest, *(layer.digest for layer in candidate.manifest.layers)]
-    marks = evidence_marks([*digests, Digest.of(sound.envelope.signature)])
-    marks |= certificate_marks(sound.chain.certificates)
+    envelope = sound.envelope
+    files = [candidate.manifest.digest, *(layer.digest for layer in candidate.manifest.layers)]
+    piece = Piece(
+        certificate_marks(sound.chain.certificates)
+        | content_marks([envelope.signed, *forms(signing_key(sound.chain), envelope.signature)]),
+        evidence_marks(files),
+        str(Digest.of(envelope.signature)),
+    )
     for one, by in verified:
-        why = why_revoked(one.revoked, marks, by.signed_at)
+        why = piece.why_revoked(one.revoked, by.signed_at)
         if why:
             return f"signed by {one.name}, but {why}"
     return ""

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtendedKeyUsageOID, SignatureAlgorithmOID
 
-from trustgate.evidence.notation.certificates import UNREADABLE, is_issued_by, load_certificate
+from trustgate.evidence.malformed import MALFORMED
+from trustgate.evidence.notation.certificates import is_issued_by, load_certificate
 from trustgate.evidence.notation.refusal import Broken
 from trustgate.evidence.notation.revocation import (
     CLOCK_SKEW,
@@ -46,7 +47,7 @@ def judge_response(question: RevocationQuestion, raw: bytes, now: datetime) -> R
         return unknown(f"the OCSP response has {len(raw)} bytes, at most {MAX_RESPONSE_BYTES} are read")
     try:
         return _judge(question, raw, now)
-    except (Broken, InvalidSignature, *UNREADABLE) as exc:
+    except (Broken, InvalidSignature, *MALFORMED) as exc:
         return unknown(f"the OCSP response can't be read ({type(exc).__name__})")
 
 

@@ -11,7 +11,6 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import cbor2
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -20,6 +19,7 @@ from trustgate import __version__
 from trustgate.errors import InvalidInput, KeyUnreadable
 from trustgate.evidence.keys import MAX_KEY_FILE_BYTES
 from trustgate.evidence.keys import PublicKey as AnyPublicKey
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.model import Subject
 from trustgate.evidence.notation.algorithms import PrivateKey, algorithm_of, sign
 from trustgate.evidence.notation.attributes import (
@@ -75,7 +75,7 @@ def read_signer(key_pem: bytes, chain_pem: bytes) -> NotationSigner[PrivateKey]:
         raise KeyUnreadable(f"the key file has {len(key_pem)} bytes, at most {MAX_KEY_FILE_BYTES} are read")
     try:
         key = serialization.load_pem_private_key(key_pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except MALFORMED as exc:
         raise KeyUnreadable(
             "the file is not an unencrypted private key in PEM",
             hint="openssl pkcs8 -topk8 -nocrypt converts one",

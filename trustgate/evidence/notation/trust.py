@@ -14,9 +14,9 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.notation.attributes import Scheme
 from trustgate.evidence.notation.certificates import (
-    UNREADABLE,
     is_self_signed,
     load_certificate,
     subject_of,
@@ -279,7 +279,7 @@ def certificates_in(raw: bytes) -> Iterator[x509.Certificate]:
         raise Broken("the file holds PEM blocks other than certificates; it needs certificates only")
     try:
         blocks = x509.load_pem_x509_certificates(raw)
-    except UNREADABLE as exc:
+    except MALFORMED as exc:
         raise Broken("the file's PEM can't be read as certificates") from exc
     for block in blocks:
         yield load_certificate(block.public_bytes(Encoding.DER))

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustgate.errors import KeyUnreadable
 from trustgate.evidence.keys import PublicKey
+from trustgate.evidence.malformed import MALFORMED
 
 MAX_ATTRIBUTE_BYTES: Final = 2048
 """A modulus of 16384 bits."""
@@ -37,7 +37,7 @@ def rsa_public_key(modulus: bytes, exponent: bytes) -> PublicKey:
     numbers = rsa.RSAPublicNumbers(int.from_bytes(exponent, "big"), int.from_bytes(modulus, "big"))
     try:
         return numbers.public_key()
-    except (ValueError, OverflowError, UnsupportedAlgorithm) as exc:
+    except MALFORMED as exc:
         raise KeyUnreadable("the token's RSA key has numbers that make no key") from exc
 
 
@@ -53,7 +53,7 @@ def ec_public_key(params: bytes, point: bytes) -> PublicKey:
     width = (curve.key_size + 7) // 8
     try:
         return ec.EllipticCurvePublicKey.from_encoded_point(curve, _bare(point, 1 + 2 * width))
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except MALFORMED as exc:
         raise KeyUnreadable("the token's EC key is not a point of its curve") from exc
 
 
@@ -67,7 +67,7 @@ def ed25519_public_key(params: bytes, point: bytes) -> PublicKey:
         )
     try:
         return ed25519.Ed25519PublicKey.from_public_bytes(_bare(point, _ED25519_BYTES))
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except MALFORMED as exc:
         raise KeyUnreadable("the token's Ed25519 key can't be read") from exc
 
 
@@ -79,7 +79,7 @@ def certified_public_key(der: bytes) -> PublicKey:
         )
     try:
         key = x509.load_der_x509_certificate(der).public_key()
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except MALFORMED as exc:
         raise KeyUnreadable("the token's certificate can't be read") from exc
     if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey):
         raise KeyUnreadable(f"the token's certificate is for a {type(key).__name__}", hint="name another key")

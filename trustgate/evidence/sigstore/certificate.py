@@ -20,10 +20,12 @@ from trustgate.evidence.certificate_path import (
     load_certificate,
     path_to_anchor,
 )
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.sigstore.refusal import NotTrusted, Refusal
 from trustgate.evidence.sigstore.trusted_root import Authority
 
 MAX_CERTIFICATE_BYTES: Final = 32 * 1024
+MAX_PEM_BYTES: Final = 256 * 1024
 FULCIO: Final = "1.3.6.1.4.1.57264.1."
 ISSUER_V1: Final = f"{FULCIO}1"
 OTHER_NAME: Final = f"{FULCIO}7"
@@ -78,6 +80,18 @@ def read_certificate(der: bytes) -> x509.Certificate:
         raise Refusal(str(exc)) from exc
 
 
+def certificate_of_pem(pem: bytes, what: str) -> x509.Certificate:
+    """The certificate of the one PEM block, of which errors speak as ``what``. Raises ``Refusal``."""
+    if len(pem) > MAX_PEM_BYTES or pem.count(b"-----BEGIN ") != 1:
+        raise Refusal(f"{what} is not one PEM certificate")
+    try:
+        found = x509.load_pem_x509_certificate(pem)
+        der = found.public_bytes(serialization.Encoding.DER)
+    except MALFORMED as exc:
+        raise Refusal(f"{what} is not one PEM certificate") from exc
+    return read_certificate(der)
+
+
 def spki_of(certificate: x509.Certificate) -> bytes:
     """The certificate's public key, DER."""
     return certificate.public_key().public_bytes(
@@ -85,10 +99,10 @@ def spki_of(certificate: x509.Certificate) -> bytes:
     )
 
 
-def issuing_certificate(
+def issuing_path(
     leaf: x509.Certificate, authorities: Sequence[Authority], times: Sequence[datetime]
-) -> x509.Certificate:
-    """The authority's certificate that issued ``leaf``, when the whole chain holds at every one of ``times``.
+) -> tuple[x509.Certificate, ...]:
+    """``leaf``, who issued it, the anchor: a chain of the trusted root that holds at every one of ``times``.
 
     Raises ``Refusal``; ``NotTrusted`` when no authority of the trusted root has issued it.
     """
@@ -98,15 +112,17 @@ def issuing_certificate(
     reasons: list[str] = []
     for authority in authorities:
         try:
-            return _issuer(leaf, authority, times)
+            return _path(leaf, authority, times)
         except (Refusal, PathRefused) as exc:
             reasons.append(str(exc))
     why = reasons[0] if len(reasons) == 1 else "none of its authorities issued the certificate"
     raise NotTrusted(f"the certificate does not lead to the trusted root: {why}")
 
 
-def _issuer(leaf: x509.Certificate, authority: Authority, times: Sequence[datetime]) -> x509.Certificate:
-    issuers = set()
+def _path(
+    leaf: x509.Certificate, authority: Authority, times: Sequence[datetime]
+) -> tuple[x509.Certificate, ...]:
+    paths = set()
     for moment in times:
         if not authority.window.holds(moment):
             raise Refusal(f"its authority is not trusted at {moment:%Y-%m-%dT%H:%M:%SZ}")
@@ -119,10 +135,10 @@ def _issuer(leaf: x509.Certificate, authority: Authority, times: Sequence[dateti
         )
         if len(path) < 2:
             raise Refusal("the certificate is an anchor itself")
-        issuers.add(path[1])
-    if len(issuers) != 1:
-        raise Refusal("the certificate has several issuers")
-    return issuers.pop()
+        paths.add(path)
+    if len(paths) != 1:
+        raise Refusal("the certificate leads to the authority in several ways")
+    return paths.pop()
 
 
 def _check_usage(leaf: x509.Certificate) -> None:

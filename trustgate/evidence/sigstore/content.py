@@ -6,12 +6,13 @@ import hashlib
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from trustgate.evidence.sigstore.certificate import read_certificate, spki_of
+from trustgate.evidence.malformed import MALFORMED
+from trustgate.evidence.sigstore.certificate import certificate_of_pem, spki_of
 from trustgate.evidence.sigstore.log_signature import is_signed_by
 from trustgate.evidence.sigstore.refusal import Refusal
 
@@ -76,15 +77,10 @@ def certificate_holder(certificate: x509.Certificate) -> Holder:
 
 
 def _certificate_of(pem: bytes) -> bytes | None:
-    if pem.count(b"-----BEGIN ") != 1:
-        return None
     try:
-        found = x509.load_pem_x509_certificate(pem)
-    except ValueError:
+        return certificate_of_pem(pem, "what it names").public_bytes(serialization.Encoding.DER)
+    except Refusal:
         return None
-    return read_certificate(found.public_bytes(serialization.Encoding.DER)).public_bytes(
-        serialization.Encoding.DER
-    )
 
 
 def _key_of(pem: bytes) -> bytes | None:
@@ -92,6 +88,6 @@ def _key_of(pem: bytes) -> bytes | None:
         return None
     try:
         key = serialization.load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm):
+    except MALFORMED:
         return None
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -89,11 +89,15 @@ def read_entry(value: Json, what: str) -> LogEntry:
     """An entry of a bundle's ``tlogEntries``. Raises ``Refusal``."""
     fields = fields_of(value, what)
     only_known(fields, _ENTRY_KEYS, what)
+    log_id = fields_of(fields.get("logId"), f"{what}.logId")
+    only_known(log_id, frozenset({"keyId"}), f"{what}.logId")
     kind = optional_of(fields, "kindVersion", what) or {}
+    only_known(kind, frozenset({"kind", "version"}), f"{what}.kindVersion")
     promise = optional_of(fields, "inclusionPromise", what)
+    only_known(promise or {}, frozenset({"signedEntryTimestamp"}), f"{what}.inclusionPromise")
     proof = optional_of(fields, "inclusionProof", what)
     return LogEntry(
-        log_id=bytes_of(fields_of(fields.get("logId"), f"{what}.logId"), "keyId", f"{what}.logId"),
+        log_id=bytes_of(log_id, "keyId", f"{what}.logId"),
         index=number_of(fields, "logIndex", what),
         body=bytes_of(fields, "canonicalizedBody", what),
         kind=text_of(kind, "kind", f"{what}.kindVersion"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from trustgate.evidence.sigstore.checkpoint import read_checkpoint
@@ -21,6 +21,7 @@ class Logged:
 
     log: Log
     moment: datetime | None
+    entry: LogEntry = field(repr=False)
 
 
 def prove_logged(entry: LogEntry, logs: Sequence[Log], *, needs_path: bool) -> Logged:
@@ -50,7 +51,7 @@ def _held_by(log: Log, entry: LogEntry, *, needs_path: bool) -> Logged:
         _check_root(log, entry.proof, by_name=moment is None)
     elif needs_path or moment is None:
         raise Refusal("the log entry has no inclusion proof with a checkpoint")
-    return Logged(log, moment)
+    return Logged(log, moment, entry)
 
 
 def _promised(log: Log, entry: LogEntry) -> datetime | None:

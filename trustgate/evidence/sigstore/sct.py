@@ -10,6 +10,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509 import certificate_transparency as ct
 
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.sigstore.certificate import spki_of
 from trustgate.evidence.sigstore.log_signature import is_signed_by
 from trustgate.evidence.sigstore.refusal import Refusal
@@ -24,7 +25,7 @@ def check_scts(leaf: x509.Certificate, issuer: x509.Certificate, logs: Sequence[
     try:
         extension = leaf.extensions.get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps)
         listed = list(extension.value)
-    except (x509.ExtensionNotFound, ValueError) as exc:
+    except (x509.ExtensionNotFound, *MALFORMED) as exc:
         raise Refusal("the certificate carries no certificate transparency timestamp") from exc
     if len(listed) > MAX_SCTS:
         raise Refusal(f"the certificate carries more than {MAX_SCTS} timestamps")
@@ -43,7 +44,7 @@ def _is_by(
         return False
     try:
         moment = sct.timestamp.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+    except MALFORMED:
         return False  # behind the last year that can be shown
     return log.window.holds(moment) and is_signed_by(
         log.key, sct.signature, _signed(sct, moment, leaf, issuer)

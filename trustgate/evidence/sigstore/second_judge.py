@@ -1,8 +1,10 @@
 """A second opinion by the ``sigstore`` library, which shares no code with this room.
 
 It knows one shape: a DSSE bundle signed with a P-256 certificate, with one log entry and its inclusion proof.
-Within that shape both must accept. It is laxer than this room in places (ends of validity windows, duplicate
-keys, payload types), so its yes alone means nothing; its no is a bug here or there, and is no yes.
+Within that shape both must accept. What a bundle brings beside what was proven here is left out first: else
+whoever brings it could add what the library does not know, and it would not be asked. It is laxer than this
+room in places (ends of validity windows, duplicate keys, payload types), so its yes alone means nothing; its
+no is a bug here or there, and is no yes.
 """
 
 from __future__ import annotations
@@ -12,15 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustgate.evidence.bundle import Bundle, MessageSignature
 from trustgate.evidence.certificate_path import extension, is_authority
+from trustgate.evidence.dsse import Envelope
 from trustgate.evidence.sigstore.certificate import Identity, read_certificate
+from trustgate.evidence.sigstore.entry import LogEntry
 from trustgate.evidence.sigstore.trusted_root import TrustedRoot
 from trustgate.evidence.sigstore.verify import KeylessProof
 
@@ -29,19 +32,8 @@ if TYPE_CHECKING:
     from sigstore.verify.policy import VerificationPolicy
 
 _KINDS: Final = frozenset({("dsse", "0.0.1"), ("hashedrekord", "0.0.2")})
-# what the library raises by intent, and what has been seen to come out of it besides
-_REFUSALS: Final = (
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    IndexError,
-    AssertionError,
-    OverflowError,
-    NotImplementedError,
-    InvalidSignature,
-    UnsupportedAlgorithm,
-)
+_WITH_TIME: Final = "0.0.1"
+"""Of these it takes the time of a log's promise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +52,52 @@ _NOT_COVERED: Final = Opinion(covered=False)
 
 
 def second_opinion(raw: bytes, bundle: Bundle, found: KeylessProof, root: TrustedRoot) -> Opinion:
-    """Whether the library too accepts the bundle ``raw``, and reads the same identity and payload in it."""
-    if not _covers(bundle, found, root):
+    """Whether the library too accepts the bundle ``raw``, and reads the same identity and payload in it.
+
+    It is asked about each log for itself, with the timestamps that count.
+    """
+    if isinstance(bundle.content, MessageSignature) or not bundle.certificates:
         return _NOT_COVERED
-    verifier = _verifier(root)
-    if verifier is None:
+    verifier = _verifier(root) if _knows_certificate(read_certificate(bundle.certificates[0])) else None
+    stamps = _stamps(found, root)
+    entries = _entries(found, timed=bool(stamps))
+    if verifier is None or not entries:
         return _NOT_COVERED
-    from sigstore.errors import Error
+    refusals = (
+        _refusal(verifier, _reduced(raw, bundle, one, stamps), bundle.content, found) for one in entries
+    )
+    return Opinion(covered=True, refusal=next(filter(None, refusals), ""))
+
+
+def _refusal(verifier: Verifier, raw: bytes, envelope: Envelope, found: KeylessProof) -> str:
     from sigstore.models import Bundle as TheirBundle
 
     try:
-        theirs = TheirBundle.from_json(_spelled_out(raw))
-        says = verifier.verify_dsse(theirs, _identity(found.identity))
-    except (Error, *_REFUSALS) as exc:
-        return Opinion(covered=True, refusal=f"{type(exc).__name__}: {exc}")
-    envelope = bundle.content
-    if isinstance(envelope, MessageSignature) or says != (envelope.payload_type, envelope.payload):
-        return Opinion(covered=True, refusal="it reads another payload")
-    return Opinion(covered=True)
+        says = verifier.verify_dsse(TheirBundle.from_json(raw), _identity(found.identity))
+    except Exception as exc:  # noqa: BLE001 - whatever foreign bytes make foreign code raise, it is no yes
+        return f"{type(exc).__name__}: {exc}"
+    return "" if says == (envelope.payload_type, envelope.payload) else "it reads another payload"
 
 
-def _spelled_out(raw: bytes) -> bytes:
-    """The bundle with the zeros that protobuf's JSON leaves out, without which the library reads none.
+def _reduced(raw: bytes, bundle: Bundle, entry: LogEntry, stamps: Sequence[bytes]) -> bytes:
+    """The bundle with this entry and these timestamps alone, as they stand there."""
+    document = json.loads(raw)
+    material = document["verificationMaterial"]
+    material["tlogEntries"] = [_spelled_out(material["tlogEntries"][bundle.entries.index(entry)])]
+    data = material.pop("timestampVerificationData", None)
+    if stamps:
+        kept = [data["rfc3161Timestamps"][bundle.timestamps.index(one)] for one in stamps]
+        material["timestampVerificationData"] = {"rfc3161Timestamps": kept}
+    return json.dumps(document).encode()
+
+
+def _spelled_out(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry with the zeros that protobuf's JSON leaves out, without which the library reads none.
 
     The first entry of a log has index 0, and no hashes in its proof while it is the only one.
     """
-    document = json.loads(raw)
-    for entry in document["verificationMaterial"]["tlogEntries"]:
-        entry.setdefault("logIndex", "0")
-        entry["inclusionProof"].setdefault("logIndex", "0")
-        entry["inclusionProof"].setdefault("hashes", [])
-    return json.dumps(document).encode()
+    proof = {"logIndex": "0", "hashes": [], **entry["inclusionProof"]}
+    return {"logIndex": "0", **entry, "inclusionProof": proof}
 
 
 def _identity(found: Identity) -> VerificationPolicy:
@@ -101,15 +108,22 @@ def _identity(found: Identity) -> VerificationPolicy:
     return policy.AllOf([policy.Identity(identity=found.subject), issuer])
 
 
-def _covers(bundle: Bundle, found: KeylessProof, root: TrustedRoot) -> bool:
-    if isinstance(bundle.content, MessageSignature) or not bundle.certificates or len(bundle.entries) != 1:
-        return False
-    (entry,) = bundle.entries
-    if entry.proof is None or (entry.kind, entry.version) not in _KINDS:
-        return False
-    return _knows_certificate(read_certificate(bundle.certificates[0])) and (
-        not bundle.timestamps or _knows_authorities(found.proof.times, root)
-    )
+def _entries(found: KeylessProof, *, timed: bool) -> Sequence[LogEntry]:
+    """Of each log one that it knows, and that needs no other proof of its time."""
+    known = {
+        one.log_id: one
+        for one in reversed(found.proof.proven.entries)
+        if one.proof is not None
+        and (one.kind, one.version) in _KINDS
+        and (timed or (one.promise and one.version == _WITH_TIME))
+    }
+    return list(known.values())
+
+
+def _stamps(found: KeylessProof, root: TrustedRoot) -> Sequence[bytes]:
+    """Each once: it refuses a bundle that has one twice."""
+    known = _knows_authorities(found.proof.times, root)
+    return list(dict.fromkeys(found.proof.proven.timestamps)) if known else []
 
 
 def _knows_certificate(leaf: x509.Certificate) -> bool:
@@ -134,12 +148,11 @@ def _knows_authorities(times: Sequence[datetime], root: TrustedRoot) -> bool:
 @lru_cache(maxsize=16)
 def _verifier(root: TrustedRoot) -> Verifier | None:
     """``None`` for a trusted root that the library can't read."""
-    from sigstore.errors import Error
     from sigstore.models import TrustedRoot as TheirRoot
     from sigstore.verify import Verifier
     from sigstore_models.trustroot import v1
 
     try:
         return Verifier(trusted_root=TheirRoot(v1.TrustedRoot.from_json(root.raw)))
-    except (Error, *_REFUSALS):
+    except Exception:  # noqa: BLE001 - of our own file; what it can't read it is not asked about
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from trustgate.evidence.certificate_path import is_authority
@@ -18,6 +18,7 @@ class Seen:
 
     authority: Authority
     moment: datetime
+    response: bytes = field(repr=False)
 
 
 def prove_seen(response: bytes, signature: bytes, authorities: Sequence[Authority]) -> Seen:
@@ -31,7 +32,7 @@ def prove_seen(response: bytes, signature: bytes, authorities: Sequence[Authorit
     reasons: list[str] = []
     for authority in authorities:
         try:
-            return Seen(authority, _moment(token, signature, authority))
+            return Seen(authority, _moment(token, signature, authority), response)
         except (TimestampRefused, Refusal) as exc:
             reasons.append(str(exc))
     raise NotTrusted(

@@ -10,11 +10,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustgate.evidence.certificate_path import PathRefused, load_certificate
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.sigstore.fields import Fields, bytes_of, fields_of, list_of, text_of, time_of
 from trustgate.evidence.sigstore.refusal import Refusal
 from trustgate.oci.strict_json import Json, JsonRefused, loads
@@ -156,7 +156,7 @@ def _operator(fields: Fields, what: str) -> str:
 def _public_key(der: bytes, what: str) -> LogPublicKey:
     try:
         key: object = serialization.load_der_public_key(der)
-    except (ValueError, UnsupportedAlgorithm):
+    except MALFORMED:
         key = _pkcs1(der, what)
     if isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey):
         return key
@@ -169,7 +169,7 @@ def _pkcs1(der: bytes, what: str) -> object:
     pem = b"-----BEGIN RSA PUBLIC KEY-----\n" + lines + b"-----END RSA PUBLIC KEY-----\n"
     try:
         return serialization.load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except MALFORMED as exc:
         raise Refusal(f"{what}: its public key can't be read") from exc
 
 

@@ -17,7 +17,7 @@ from cryptography import x509
 from trustgate.evidence.sigstore.certificate import (
     Identity,
     identity_of,
-    issuing_certificate,
+    issuing_path,
     read_certificate,
 )
 from trustgate.evidence.sigstore.content import Content, Holder, certificate_holder
@@ -62,6 +62,8 @@ class Proof:
     """Why witnesses that came along do not count."""
     valid_until: datetime | None = None
     """When the trust in a log ends, where no proven time says that the entry is older than that."""
+    proven: Witnesses = field(default_factory=Witnesses, repr=False)
+    """Those of the witnesses that count, under one trusted root; empty where several are taken together."""
 
     @property
     def signed_at(self) -> datetime | None:
@@ -75,6 +77,8 @@ class KeylessProof:
 
     identity: Identity
     proof: Proof
+    path: tuple[x509.Certificate, ...] = field(repr=False)
+    """The signer's certificate, its issuers, the anchor."""
 
 
 def prove_witnesses(
@@ -97,6 +101,7 @@ def prove_witnesses(
         times=times,
         reasons=tuple(reasons),
         valid_until=None if times else _first_end(logged),
+        proven=Witnesses(tuple(one.entry for one in logged), tuple(one.response for one in seen)),
     )
 
 
@@ -129,11 +134,11 @@ def prove_keyless(
     if not proof.times:
         raise Refusal(_with("nothing proves when it was signed", proof.reasons))
     # 3. the certificate's path to an authority, at every one of them
-    issuer = issuing_certificate(leaf, root.certificates, proof.times)
+    path = issuing_path(leaf, root.certificates, proof.times)
     # 4. it was shown to a certificate transparency log
-    check_scts(leaf, issuer, root.ct)
+    check_scts(leaf, path[1], root.ct)
     # 5. who it was given to
-    return KeylessProof(identity_of(leaf), proof)
+    return KeylessProof(identity_of(leaf), proof, path)
 
 
 def _check_signature(content: Content, leaf: x509.Certificate) -> None:

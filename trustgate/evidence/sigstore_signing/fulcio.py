@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustgate.evidence.dsse import Malformed, an_object
+from trustgate.evidence.malformed import MALFORMED
 from trustgate.evidence.sigstore_signing.identity_token import IdentityToken
 from trustgate.evidence.sigstore_signing.material import CertificateChain, b64
 from trustgate.oci.strict_json import JsonRefused, loads
@@ -58,5 +59,5 @@ def _certificates(raw: bytes) -> list[x509.Certificate]:
         raise Malformed(f"the chain has not 1 to {MAX_CHAIN} certificates")
     try:
         return [x509.load_pem_x509_certificate(str(pem).encode()) for pem in pems]
-    except ValueError as exc:
+    except MALFORMED as exc:
         raise Malformed("the chain holds something that is not a certificate") from exc
