@@ -14,6 +14,7 @@ import httpx
 
 from trustgate import __version__
 from trustgate.errors import Unauthorized, UpstreamFailed
+from trustgate.remote import tls
 from trustgate.remote.challenge import is_same_site, parse_challenges
 from trustgate.remote.docker_config import Credential
 from trustgate.remote.wire import (
@@ -71,6 +72,7 @@ class RepositorySession:
         self._http = httpx.Client(
             timeout=TIMEOUT,
             transport=transport,
+            verify=tls.context(),
             headers={"user-agent": f"trustgate/{__version__}", "accept-encoding": "identity"},
         )
 

@@ -23,6 +23,7 @@ from tuf.ngclient.updater import Updater
 
 from trustgate import __version__
 from trustgate.errors import ConfigInvalid, UpstreamFailed
+from trustgate.remote import tls
 from trustgate.remote.trust_root import PUBLIC_GOOD, bundled_tuf_root
 
 TARGET: Final = "trusted_root.json"
@@ -69,7 +70,7 @@ def fetch_trusted_root(mirror: str, *, pinned: bytes, state: Path | None = None)
     from there. Raises ``ConfigInvalid`` for addresses that are none, and ``UpstreamFailed``.
     """
     base = _checked(mirror)
-    with _folder(state) as folder, httpx.Client(timeout=REQUEST_TIMEOUT_S, headers=_HEADERS) as http:
+    with _folder(state) as folder, _client() as http:
         try:
             updater = Updater(
                 str(folder),
@@ -89,6 +90,10 @@ def fetch_trusted_root(mirror: str, *, pinned: bytes, state: Path | None = None)
 
 _HEADERS: Final = {"User-Agent": f"trustgate/{__version__}", "Accept-Encoding": "identity"}
 _HINT: Final = "nothing was written; is --root a root.json of that mirror?"
+
+
+def _client() -> httpx.Client:
+    return httpx.Client(timeout=REQUEST_TIMEOUT_S, headers=_HEADERS, verify=tls.context())
 
 
 def _target(updater: Updater, folder: Path) -> bytes:
