@@ -18,6 +18,7 @@ from typing import Any
 
 import uvicorn
 
+from tests.data_folders import begun
 from trustgate.api.app import Front, create_site
 from trustgate.api.auth import token_router
 from trustgate.api.http_protocol import RegistryProtocol
@@ -81,7 +82,7 @@ def assemble(
     ``actors`` maps an Authorization header to a caller; without it, accounts and the token service do.
     """
     clock = SystemClock()
-    store = open_store(data, clock)
+    store = open_store(begun(data), clock)
     allowed = open_policies()
     parts = open_evidence(Settings(data=data), clock, store)
     gate = Gate(

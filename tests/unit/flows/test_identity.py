@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.clocks import SetClock
+from tests.data_folders import begun
 from trustgate.errors import Forbidden, InvalidInput, TooManyAttempts, Unauthorized
 from trustgate.flows.access import Actor, grant_matches
 from trustgate.flows.accounts import AccountFlow, parse_grant
@@ -38,7 +39,7 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         self.clock = SetClock()
-        self.store: Store = open_store(folder, self.clock)
+        self.store: Store = open_store(begun(folder), self.clock)
         self.tokens = Tokens(self.store.signing_keys, self.clock)
         self.tokens.load()
         self.accounts = AccountFlow(self.store.accounts, self.store.projects, self.clock)
