@@ -178,6 +178,15 @@ class _Prompt(uvicorn.Server):
             ticks += 1
             await asyncio.sleep(0.01)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110  # as uvicorn does
+            await asyncio.sleep(0.001)
+        await self.lifespan.shutdown()
+
 
 @contextmanager
 def serving(app: Any, port: int = 0) -> Iterator[str]:
