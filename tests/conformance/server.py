@@ -18,6 +18,7 @@ from typing import Any
 
 import uvicorn
 
+from tests.data_folders import begun
 from trustgate.api.app import Front, create_site
 from trustgate.api.auth import token_router
 from trustgate.api.http_protocol import RegistryProtocol
@@ -81,7 +82,7 @@ def assemble(
     ``actors`` maps an Authorization header to a caller; without it, accounts and the token service do.
     """
     clock = SystemClock()
-    store = open_store(data, clock)
+    store = open_store(begun(data), clock)
     allowed = open_policies()
     parts = open_evidence(Settings(data=data), clock, store)
     gate = Gate(
@@ -176,6 +177,15 @@ class _Prompt(uvicorn.Server):
         while not await self.on_tick(ticks):
             ticks += 1
             await asyncio.sleep(0.01)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110  # as uvicorn does
+            await asyncio.sleep(0.001)
+        await self.lifespan.shutdown()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from trustgate.errors import (
     UpstreamFailed,
     UpstreamRefused,
 )
+from trustgate.remote import tls
 from trustgate.remote.docker_config import Credential
 from trustgate.remote.wire import bounded
 
@@ -40,7 +41,7 @@ class ApiClient:
     def __init__(self, base_url: str, credential: Credential | None) -> None:
         self._base = base_url
         auth = httpx.BasicAuth(credential.username, credential.secret) if credential else None
-        self._http = httpx.Client(auth=auth, timeout=TIMEOUT_S, headers=_HEADERS)
+        self._http = httpx.Client(auth=auth, timeout=TIMEOUT_S, headers=_HEADERS, verify=tls.context())
 
     def close(self) -> None:
         self._http.close()

@@ -20,6 +20,7 @@ import httpx
 
 from trustgate import __version__
 from trustgate.errors import UpstreamFailed
+from trustgate.remote import tls
 from trustgate.remote.ending import Ending, ending
 
 MAX_URL_CHARACTERS: Final = 2048
@@ -99,6 +100,7 @@ class PublicHttp:
         self._http = httpx.Client(
             transport=transport,
             trust_env=False,
+            verify=tls.context(trust_env=False),
             follow_redirects=False,
             # connections are pooled by address, and one address may serve many names
             limits=httpx.Limits(max_keepalive_connections=0),

@@ -14,6 +14,7 @@ import httpx
 
 from trustgate import __version__
 from trustgate.errors import Unauthorized, UpstreamFailed
+from trustgate.remote import tls
 from trustgate.remote.challenge import is_same_site, parse_challenges
 from trustgate.remote.docker_config import Credential
 from trustgate.remote.wire import (
@@ -62,6 +63,7 @@ class RepositorySession:
         """For messages."""
         self._credential = credential
         self._base = base
+        self._home = httpx.URL(base)
         self._tried_tls = False
         self._token: dict[str, str] = {}
         self.warnings: list[str] = []
@@ -71,6 +73,7 @@ class RepositorySession:
         self._http = httpx.Client(
             timeout=TIMEOUT,
             transport=transport,
+            verify=tls.context(),
             headers={"user-agent": f"trustgate/{__version__}", "accept-encoding": "identity"},
         )
 
@@ -110,7 +113,7 @@ class RepositorySession:
 
     def _is_mine(self, url: httpx.URL) -> bool:
         """Scheme, host and port: a credential or token leaves for nowhere else."""
-        mine = httpx.URL(self._base)
+        mine = self._home
         return (url.scheme, url.host, url.port) == (mine.scheme, mine.host, mine.port)
 
     def _take_notes(self, answer: httpx.Response) -> None:
@@ -142,8 +145,9 @@ class RepositorySession:
             if self._base.startswith("https:"):
                 url = url.replace(f"http://{self._host}/", f"https://{self._host}/", 1)
             for _ in range(5):
-                sent = {**headers, **(self._token if self._is_mine(httpx.URL(url)) else {})}
-                request = self._http.build_request(method, url, headers=sent, content=content)
+                place = httpx.URL(url)
+                sent = {**headers, **(self._token if self._is_mine(place) else {})}
+                request = self._http.build_request(method, place, headers=sent, content=content)
                 answer = self._sent(request)
                 if not answer.has_redirect_location or method not in {"GET", "HEAD"}:
                     return answer
@@ -184,6 +188,7 @@ class RepositorySession:
 
     def _begin_with(self, scheme: str) -> None:
         self._base = f"{scheme}://{self._base.partition('://')[2]}"
+        self._home = httpx.URL(self._base)
 
     def _redirected(self, answer: httpx.Response) -> str:
         url = urljoin(str(answer.url), answer.headers["location"])
@@ -230,7 +235,7 @@ class RepositorySession:
                 f"{self._host} wants the login at {str(realm)[:100]!a}, which is not https",
                 hint="whoever runs the registry has to set the realm of its tokens",
             )
-        if self._credential is not None and not is_same_site(httpx.URL(self._base).host, realm.host):
+        if self._credential is not None and not is_same_site(self._home.host, realm.host):
             raise Unauthorized(
                 f"{self._host} wants its login sent to another host, {realm.host[:100]!a}: it was not sent",
                 hint=f"trustgate logout {self._host} to go on without a login; or ask whoever runs it",

@@ -25,6 +25,7 @@ from trustgate.evidence.sigstore_signing.material import CertificateChain, LogEn
 from trustgate.evidence.sigstore_signing.rekor import Loggable
 from trustgate.evidence.sigstore_signing.signing_config import SigningConfig
 from trustgate.ports.signing import SigningServices
+from trustgate.remote import tls
 from trustgate.remote.repository_session import is_loopback
 from trustgate.remote.wire import MAX_ERROR_BYTES, bounded, closing, senseless, translated
 
@@ -54,7 +55,7 @@ def service_url(text: str, *, plain_http: bool = False) -> str:
 def signing_http(transport: httpx.BaseTransport | None = None) -> httpx.Client:
     """The connections that all services of one signature share; close it."""
     headers = {"user-agent": f"trustgate/{__version__}", "accept-encoding": "identity"}
-    return httpx.Client(timeout=TIMEOUT, transport=transport, headers=headers)
+    return httpx.Client(timeout=TIMEOUT, transport=transport, headers=headers, verify=tls.context())
 
 
 class _Wire:

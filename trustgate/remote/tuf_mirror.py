@@ -23,6 +23,7 @@ from tuf.ngclient.updater import Updater
 
 from trustgate import __version__
 from trustgate.errors import ConfigInvalid, UpstreamFailed
+from trustgate.remote import tls
 from trustgate.remote.ending import ending
 from trustgate.remote.trust_root import PUBLIC_GOOD, bundled_tuf_root
 
@@ -90,7 +91,7 @@ def fetch_trusted_root(mirror: str, *, pinned: bytes, state: Path | None = None)
 
 def _client() -> httpx.Client:
     alone = httpx.Limits(max_keepalive_connections=0)  # a connection ends with its request
-    return httpx.Client(timeout=REQUEST_TIMEOUT_S, headers=_HEADERS, limits=alone)
+    return httpx.Client(timeout=REQUEST_TIMEOUT_S, headers=_HEADERS, limits=alone, verify=tls.context())
 
 
 _HEADERS: Final = {"User-Agent": f"trustgate/{__version__}", "Accept-Encoding": "identity"}

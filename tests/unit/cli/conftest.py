@@ -15,6 +15,7 @@ import pytest
 
 from tests.unit.gate.conftest import Gated, serve_gated
 from trustgate.cli.main import main
+from trustgate.evidence import cosign_key
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ FOREIGN = (
     "CIRCLE",
 )
 """A CI that runs these tests has identity tokens to give."""
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of key files: what is really written is tested in evidence/test_cosign_key.py."""
+    monkeypatch.setitem(cosign_key._WRITTEN, "N", cosign_key.MIN_SCRYPT_N)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from tests.conformance.server import serving
+from tests.data_folders import begun
 from tests.interop.world import free_port
 from tests.signing_world import private_pem, public_pem
 from tests.unit.cli.conftest import Call, Done
@@ -41,7 +42,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gated]:
     """A server that knows under which port it is reached: GUNs begin with it."""
     folder, port = tmp_path_factory.mktemp("served"), free_port()
     write(folder / "policy", {"trustgate.yaml": ROOT})
-    server = build(Settings(data=folder / "data", policy=f"dir:{folder / 'policy'}", port=port))
+    server = build(Settings(data=begun(folder / "data"), policy=f"dir:{folder / 'policy'}", port=port))
     try:
         rights: dict[str, frozenset[Permission]] = {
             "ci": frozenset({"pull", "push"}),

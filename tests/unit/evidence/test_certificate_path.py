@@ -7,9 +7,10 @@ import pytest
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
+from tests import signing_world
 from tests import timestamp_world as world
 from trustgate.evidence.certificate_path import (
     MAX_ISSUER_TRIALS,
@@ -62,15 +63,9 @@ def test_over_any_number_of_authorities_within_the_limit() -> None:
         path(world.signer(chain[-1]), *chain[1:])
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        ed25519.Ed25519PrivateKey.generate(),
-        ec.generate_private_key(ec.SECP521R1()),
-        rsa.generate_private_key(65537, 2048),
-    ],
-)
-def test_by_authorities_with_keys_of_any_kind(key: Any) -> None:
+@pytest.mark.parametrize("kind", ["ed25519", "p521", "rsa2048"])
+def test_by_authorities_with_keys_of_any_kind(kind: str) -> None:
+    key = signing_world.key(kind, "authority")
     root = world.authority("root", key=key)
     between = world.authority("between", root, key=key)
     assert path(world.signer(between), between, anchor=root) == 3
@@ -164,7 +159,7 @@ def test_the_right_name_by_another_key() -> None:
     [("sha1_rsa", hashes.SHA1()), ("sha224_rsa", hashes.SHA224())],  # noqa: S303
 )
 def test_a_certificate_signed_with_a_weak_hash(name: str, algorithm: hashes.HashAlgorithm) -> None:
-    key = rsa.generate_private_key(65537, 2048)
+    key = signing_world.key("rsa2048", "authority")
     root = world.authority("old root", key=key)
     leaf = world.signer(root)
     assert path(leaf, anchor=root) == 2
@@ -206,7 +201,7 @@ def test_what_is_no_certificate(raw: bytes) -> None:
 
 
 def test_a_key_of_a_kind_that_is_not_judged() -> None:
-    public = dsa.generate_private_key(2048).public_key()
+    public = signing_world.key("dsa").public_key()
     leaf = world.certificate("leaf", public, ROOT, ROOT.key, extensions=world.STAMPING)
     with pytest.raises(PathRefused, match="none of RSA"):
         path(world.Holder(leaf, None))

@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -23,7 +24,11 @@ from trustgate.evidence.cosign_key import public_pem, read_private_key, write_pr
 from trustgate.evidence.keys import MAX_KEY_FILE_BYTES
 
 KEY = world.key()
-WRITTEN = write_private_key(KEY, b"secret")
+
+
+@cache
+def written() -> bytes:
+    return write_private_key(KEY, b"secret")
 
 
 def pem_of(document: object, label: str = "SIGSTORE") -> bytes:
@@ -37,7 +42,7 @@ def document_of(pem: bytes) -> Any:
 
 
 def changed(change: Callable[[Any], object]) -> bytes:
-    document = document_of(WRITTEN)
+    document = document_of(written())
     change(document)
     return pem_of(document)
 
@@ -56,8 +61,8 @@ def test_what_is_written_is_read_again(kind: str) -> None:
 
 
 def test_it_is_written_as_cosign_writes_it() -> None:
-    assert WRITTEN.startswith(b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n")
-    document = document_of(WRITTEN)
+    assert written().startswith(b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n")
+    document = document_of(written())
     assert document["kdf"]["params"] == {"N": 65536, "r": 8, "p": 1}
     salt, nonce = (base64.b64decode(text) for text in (document["kdf"]["salt"], document["cipher"]["nonce"]))
     secret = hashlib.scrypt(b"secret", salt=salt, n=65536, r=8, p=1, dklen=32, maxmem=2**28)
@@ -67,7 +72,8 @@ def test_it_is_written_as_cosign_writes_it() -> None:
 
 
 def test_the_older_label_and_windows_line_ends_are_read() -> None:
-    for pem in (WRITTEN.replace(b"SIGSTORE", b"COSIGN"), WRITTEN.replace(b"\n", b"\r\n"), b"\n" + WRITTEN):
+    made = written()
+    for pem in (made.replace(b"SIGSTORE", b"COSIGN"), made.replace(b"\n", b"\r\n"), b"\n" + made):
         assert public_pem(read_private_key(pem, b"secret")) == public_pem(KEY)
 
 
@@ -81,7 +87,7 @@ def test_plain_pem_is_read(kind: str, form: str) -> None:
 
 def test_a_wrong_password_names_the_variable() -> None:
     with pytest.raises(KeyUnreadable, match="password") as caught:
-        read_private_key(WRITTEN, b"wrong")
+        read_private_key(written(), b"wrong")
     assert "COSIGN_PASSWORD" in caught.value.hint
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from sigstore.errors import VerificationError
 from sigstore.verify import Verifier
 
@@ -112,7 +112,7 @@ def test_shapes_that_it_does_not_know(shape: str) -> None:
     root, more, entries = ROOT, {}, {}
     stamps: list[bytes] = []
     if shape == "rsa":
-        more = {"key": rsa.generate_private_key(65537, 2048)}
+        more = {"key": signing_world.key("rsa2048")}
     if shape == "p384":
         more = {"key": ec.generate_private_key(ec.SECP384R1())}
     if shape == "othername":

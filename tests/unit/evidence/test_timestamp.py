@@ -14,12 +14,12 @@ import pytest
 from asn1crypto import cms, core
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import notation_world
+from tests import notation_world, signing_world
 from tests import timestamp_world as world
 from tests.shared_files import shared
 from trustgate.evidence.timestamp import (
@@ -72,17 +72,18 @@ def test_a_response_without_a_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "more"),
+    ("kind", "more"),
     [
-        (ec.generate_private_key(ec.SECP384R1()), {"digest": "sha384"}),
-        (ec.generate_private_key(ec.SECP256R1()), {"imprint": "sha512"}),
-        (rsa.generate_private_key(65537, 2048), {}),
-        (rsa.generate_private_key(65537, 2048), {"pss": True}),
-        (ed25519.Ed25519PrivateKey.generate(), {}),
+        ("p384", {"digest": "sha384"}),
+        ("p256", {"imprint": "sha512"}),
+        ("rsa2048", {}),
+        ("rsa2048", {"pss": True}),
+        ("ed25519", {}),
         (None, {"by_key_identifier": True}),
     ],
 )
-def test_keys_and_ways_to_name_the_signer(key: Any, more: dict[str, Any]) -> None:
+def test_keys_and_ways_to_name_the_signer(kind: str | None, more: dict[str, Any]) -> None:
+    key = signing_world.key(kind, "stamps") if kind else None
     holder = world.signer(world.stamps().between, key=key)
     assert verified(world.token(OVER, holder, **more)).chain[0] == holder.certificate
 
@@ -199,7 +200,7 @@ def test_signed_by_another_key() -> None:
 
 def test_the_key_is_of_another_kind_than_the_signature() -> None:
     stamps = world.stamps()
-    impostor = replace(stamps.signer, key=rsa.generate_private_key(65537, 2048))
+    impostor = replace(stamps.signer, key=signing_world.key("rsa2048", "stamps"))
     refused(world.token(OVER, impostor), "not by the certificate that it names")
 
 
@@ -369,7 +370,7 @@ def test_limits() -> None:
 
 
 def test_a_mask_of_another_hash() -> None:
-    holder = world.signer(world.stamps().between, key=rsa.generate_private_key(65537, 2048))
+    holder = world.signer(world.stamps().between, key=signing_world.key("rsa2048", "stamps"))
 
     def odd(document: dict[str, Any]) -> None:
         parameters = document["signer_infos"][0]["signature_algorithm"]["parameters"]

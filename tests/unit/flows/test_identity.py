@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm
 
 from tests.clocks import SetClock
+from tests.data_folders import begun
 from trustgate.errors import Forbidden, InvalidInput, TooManyAttempts, Unauthorized
 from trustgate.flows.access import Actor, grant_matches
 from trustgate.flows.accounts import AccountFlow, parse_grant
@@ -41,7 +42,7 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         self.clock = SetClock()
-        self.store: Store = open_store(folder, self.clock)
+        self.store: Store = open_store(begun(folder), self.clock)
         self.tokens = Tokens(self.store.signing_keys, self.clock)
         self.tokens.load()
         self.accounts = AccountFlow(self.store.accounts, self.store.projects, self.clock)

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.clocks import SetClock
+from tests.data_folders import begun
 from tests.unit.evidence.notary import scene as sc
 from tests.unit.evidence.notary.scene import delegation, meta, role_keys
 from trustgate.errors import Conflict, InvalidInput, NameInvalid, StorageUnavailable
@@ -105,7 +106,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     clock = SetClock()
-    store = open_store(tmp_path / "data", clock)
+    store = open_store(begun(tmp_path / "data"), clock)
     flow = TrustFlow(files=store.trust_files, keys=store.trust_keys, clock=clock, hosts=HOSTS)
     yield Place(flow, store, clock)
     store.close()

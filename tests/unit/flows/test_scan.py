@@ -11,6 +11,7 @@ from threading import Event
 import pytest
 
 from tests.clocks import SetClock
+from tests.data_folders import begun
 from tests.simulators.scanner import BreakableScanner, flow_of, run_until_idle, state, status_of, until
 from tests.unit.store.test_records import add_blob, image, push
 from trustgate.errors import StorageUnavailable
@@ -35,7 +36,7 @@ def clock() -> SetClock:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: SetClock) -> Iterator[Store]:
-    opened = open_store(tmp_path / "data", clock)
+    opened = open_store(begun(tmp_path / "data"), clock)
     yield opened
     opened.close()
 

@@ -19,6 +19,7 @@ from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.conformance.server import serving
+from tests.data_folders import begun
 from tests.interop.world import add_image, add_index
 from trustgate.evidence.cosign_key import PrivateKey, public_pem
 from trustgate.flows import passwords
@@ -165,7 +166,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 
 @contextmanager
 def serve_gated(folder: Path, *, sparse: bool = False) -> Iterator[Gated]:
-    """A server on an empty data directory, with policy, key and robots."""
+    """A server on a data directory with nothing in its tables, with policy, key and robots."""
     key = ec.generate_private_key(ec.SECP256R1())
     files = {
         "trustgate.yaml": ROOT,
@@ -175,7 +176,7 @@ def serve_gated(folder: Path, *, sparse: bool = False) -> Iterator[Gated]:
     }
     write(folder / "policy", files)
     policy = f"dir:{folder / 'policy'}"
-    settings = Settings(data=folder / "data", policy=policy, scanners=(), sparse_indexes=sparse)
+    settings = Settings(data=begun(folder / "data"), policy=policy, scanners=(), sparse_indexes=sparse)
     with patch.object(passwords, "PasswordHasher", QUICK_HASHES):
         server = build(settings)
     try:

@@ -155,7 +155,7 @@ def test_global_headers_and_members_cost_no_memory() -> None:
 
 names = st.text(
     st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1, max_size=300
-)
+).filter(lambda name: not name.endswith("/"))  # which the library takes off, of a file's name too
 
 
 @settings(max_examples=150, deadline=None)

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 
+from tests import signing_world
 from tests.unit.evidence.notary import scene as sc
 from tests.unit.evidence.notary.scene import NOW
 from trustgate.errors import KeyUnreadable
@@ -196,7 +197,7 @@ def test_a_signature_in_asn1_is_none() -> None:
 def test_keys_that_make_no_sense_verify_nothing_and_have_an_id() -> None:
     der = sc.signer("a").key.public
     dsa_der = (
-        dsa.generate_private_key(2048)
+        signing_world.key("dsa")
         .public_key()
         .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
