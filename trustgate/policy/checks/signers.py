@@ -117,10 +117,11 @@ def _undecided(check: Signers, facts: Sequence[_Fact], now: datetime) -> Iterato
         if not _may_turn(fact) or _is_allowed(check.only, fact, now):
             continue
         if isinstance(fact, SignatureFact) and fact.early:
-            why, fix = "it is of a time to come", "sign it anew, with the right time and a valid certificate"
+            why = f"it is dated after {now:%Y-%m-%dT%H:%M:%SZ}, or a certificate of its begins then"
+            fix = "sign it anew, with the right time and a valid certificate"
         else:
-            why, fix = "the state of its certificates is unknown", _AGAIN
-        message = f"who signed it can't be judged now: {why} ({fact.reason})"
+            why, fix = f"the state of its certificates is unknown ({fact.reason})", _AGAIN
+        message = f"who signed it can't be judged now: {why}"
         yield unknown("evidence-unreachable", message, fix)
 
 
