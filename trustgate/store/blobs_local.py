@@ -73,9 +73,14 @@ class LocalBlobStore:
                     )
                 os.ftruncate(descriptor, offset)
                 os.lseek(descriptor, offset, os.SEEK_SET)
-                writer = LocalWriter(descriptor, offset, self._hash_at(upload, offset, descriptor))
-            yield writer
-            self._keep_hash(upload, writer)
+                running = self._hash_at(upload, offset, descriptor)
+            before, writer = running.copy(), LocalWriter(descriptor, offset, running)
+            try:
+                yield writer
+            except BaseException:
+                self._keep_hash(upload, offset, before)  # what broke off is sent again from here
+                raise
+            self._keep_hash(upload, writer.offset, running)
         finally:
             os.close(descriptor)
 
@@ -154,9 +159,9 @@ class LocalBlobStore:
             position += len(chunk)
         return running
 
-    def _keep_hash(self, upload: UploadId, writer: LocalWriter) -> None:
+    def _keep_hash(self, upload: UploadId, offset: int, running: hashlib._Hash) -> None:
         with self._lock:
-            self._hashes[upload] = (writer.offset, writer.hash)
+            self._hashes[upload] = (offset, running)
             while len(self._hashes) > MAX_HASHES_KEPT:
                 self._hashes.popitem(last=False)
 

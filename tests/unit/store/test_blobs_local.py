@@ -53,6 +53,24 @@ def test_bytes_beyond_the_offset_are_dropped(blobs: LocalBlobStore) -> None:
     assert blobs.read(key, max_bytes=100) == b"kept-end"
 
 
+def test_what_broke_off_is_sent_again_and_nothing_is_read_again(
+    blobs: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a chunk of a byte, broken off, would cost as much as the whole upload."""
+    stage(blobs, b"one ")
+    with pytest.raises(ConnectionError):
+        _broken_off(blobs, b"lost", offset=4)
+    monkeypatch.setattr(os, "pread", None)
+    stage(blobs, b"two", offset=4)
+    assert blobs.read(blobs.commit(UPLOAD, Digest.of(b"one two"), 7), max_bytes=100) == b"one two"
+
+
+def _broken_off(blobs: LocalBlobStore, content: bytes, offset: int) -> None:
+    with blobs.append(UPLOAD, offset) as writer:
+        writer.write(content)
+        raise ConnectionError
+
+
 def test_another_process_goes_on_where_this_one_stopped(blobs: LocalBlobStore, tmp_path: Path) -> None:
     stage(blobs, b"first ")
     again = LocalBlobStore(tmp_path)
