@@ -12,12 +12,18 @@ from datetime import datetime
 from typing import Final
 
 from trustgate.evidence.model import Role
+from trustgate.evidence.shape import MAX_SIGNATURE_LAYERS
 from trustgate.oci import media
 from trustgate.oci.manifest import Manifest
 from trustgate.policy.model import Request, RuleOutcome, RuleResult, Verdict, VerdictKind
 
 RULE: Final = "registry/signature-tags"
 _ATTACHED: Final = re.compile(r"sha256-[0-9a-f]{64}\.(sig|att)")
+_FIXES: Final = {
+    "signatures-lost": "add to what stands there (cosign does), or push as someone who may delete",
+    "signatures-full": "sign with a bundle (cosign 3 does), or have someone who may delete clear the tag",
+    "not-a-signature": "push it under another tag",
+}
 _LISTED: Final = re.compile(r"sha(256|512)-[0-9a-f]{64}")
 
 
@@ -30,7 +36,7 @@ def why_not(
     """
     if _ATTACHED.fullmatch(tag):
         if not _is_attached(tag, new, role):
-            return "not-a-signature", "only signatures may stand under such a tag"
+            return _full(new) or ("not-a-signature", "only signatures may stand under such a tag")
     elif not (_LISTED.fullmatch(tag) and new.kind == "index"):
         return "", ""
     if current is None or current.kind != new.kind:
@@ -42,6 +48,13 @@ def why_not(
     if lost:
         return "signatures-lost", f"{len(lost)} of those that stand under the tag would be lost"
     return "", ""
+
+
+def _full(new: Manifest) -> tuple[str, str] | None:
+    count = len(new.layers)
+    if count <= MAX_SIGNATURE_LAYERS or not _all_layers(new, media.COSIGN_SIMPLE_SIGNING):
+        return None
+    return "signatures-full", f"{count} signatures would stand under the tag, {MAX_SIGNATURE_LAYERS} are read"
 
 
 def _is_attached(tag: str, new: Manifest, role: Role) -> bool:
@@ -66,9 +79,7 @@ def _entries(manifest: Manifest) -> tuple[str, ...]:
 
 def refusal(request: Request, code: str, message: str, *, policy_revision: str, now: datetime) -> Verdict:
     """The verdict on such a push."""
-    fix = "add to what stands there (cosign does), or push as someone who may delete"
-    if code == "not-a-signature":
-        fix = "push it under another tag"
+    fix = _FIXES[code]
     result = RuleResult(
         rule=RULE,
         kind="fence",

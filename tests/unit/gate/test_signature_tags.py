@@ -65,6 +65,8 @@ S, M, X = Role.SIGNATURE, Role.IMAGE, Role.INDEX
         (SIG, None, image(A, subject=True), S, "not-a-signature"),
         (SIG, image(A), index(b"x"), X, "not-a-signature"),
         (SIG, index(b"x"), image(A), S, ""),
+        (SIG, image(A), image(*[A] * 65), M, "signatures-full"),
+        (SIG, image(A), image(*[A] * 65, P), M, "not-a-signature"),
         (ATT, image(P), image(P, Q), M, ""),
         (ATT, image(P, Q), image(Q), M, "signatures-lost"),
         (ATT, None, image(P, A), M, "not-a-signature"),
