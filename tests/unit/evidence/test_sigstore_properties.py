@@ -10,6 +10,7 @@ import base64
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -48,6 +49,7 @@ RAW_ROOT = world.instance().trusted_root(by_different_operators)
 ROOT = read_trusted_root(RAW_ROOT)
 TRUST = keyless_trust(ROOT, issuer=exact(world.ISSUER), identity=exact(world.SUBJECT))
 CI = Attestor("ci", TRUST)
+ALONE = Attestor("ci", replace(TRUST, second_judge=False))
 ALICE = signing_world.key()
 KEY = Attestor("alice", key_trust(signing_world.public_pem(ALICE), root=ROOT, min_logs=1))
 MADE = world.sign_statement(SUBJECT)
@@ -299,6 +301,6 @@ def test_parts_of_two_good_bundles_are_no_third() -> None:
     )
     own = json.loads(BOTH)
     for place in places(other):
-        found = fact(replaced(BOTH, place, part(other, place)))
+        found = fact(replaced(BOTH, place, part(other, place)), ALONE, KEY)
         if part(other, place) != part(own, place):
             assert (found.logs, found.timestamps) != (2, 1), place
