@@ -42,6 +42,9 @@ class Unreachable:
     """It could not be asked for, or not be read whole: no statement either way."""
 
     why: str
+    beyond: bool = False
+    """Nothing failed: there is more of it than one request looks at. Whoever may push can bring that about,
+    so ``onError: allow`` does not speak of it."""
 
 
 TimeEvidence: TypeAlias = Literal["log", "timestamp"]

@@ -83,6 +83,27 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanFindings:
+    """What a decision reads of a report. Packages are only counted: there may be hundreds of thousands."""
+
+    scanner: str
+    scanner_version: str
+    status: ScanStatus
+    reason: str
+    packages: int
+    findings: tuple[Finding, ...]
+    coverage: tuple[Coverage, ...]
+
+    @property
+    def covered(self) -> bool:
+        """Every package that was found belongs to an ecosystem with advisories, and there is one at all.
+
+        No packages and no data are states of their own: "nothing found" in either says nothing.
+        """
+        return bool(self.packages) and all(part.covered for part in self.coverage)
+
+
+@dataclass(frozen=True, slots=True)
 class ScanReport:
     """What one scanner found in one manifest."""
 
@@ -104,8 +125,16 @@ class ScanReport:
 
     @property
     def covered(self) -> bool:
-        """Every package that was found belongs to an ecosystem with advisories, and there is one at all.
+        return self.reduced().covered
 
-        No packages and no data are states of their own: "nothing found" in either says nothing.
-        """
-        return bool(self.packages) and all(part.covered for part in self.coverage)
+    def reduced(self) -> ScanFindings:
+        """What a decision reads of it."""
+        return ScanFindings(
+            scanner=self.scanner,
+            scanner_version=self.scanner_version,
+            status=self.status,
+            reason=self.reason,
+            packages=len(self.packages),
+            findings=self.findings,
+            coverage=self.coverage,
+        )

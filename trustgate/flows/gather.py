@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from trustgate.errors import StorageUnavailable
@@ -11,7 +12,7 @@ from trustgate.evidence.scan_report import ScanReport
 from trustgate.flows.arrivals import Judge
 from trustgate.flows.attestations import AttestationReader
 from trustgate.flows.signatures import SignatureReader
-from trustgate.flows.stored_evidence import Allowance
+from trustgate.flows.stored_evidence import Allowance, too_many_reports
 from trustgate.oci.digest import Digest
 from trustgate.oci.manifest import parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
@@ -139,6 +140,7 @@ class _Look:
         self._policies = policies
         self._now = now
         self._budget = MAX_CHILDREN
+        self._judged: dict[Digest, SubjectEvidence] = {}
         self._allowance = Allowance()
 
     def subject(
@@ -164,17 +166,29 @@ class _Look:
     def _children(self, stored: StoredManifest, depth: int) -> tuple[tuple[SubjectEvidence, ...], bool]:
         """Children that are held here; false when one is missing or the budget does not reach."""
         index = parse_manifest(stored.raw, content_type=stored.media_type, algorithm=stored.digest.algorithm)
+        named = dict.fromkeys((one.digest, str(one.platform or "")) for one in index.children)
         found: list[SubjectEvidence] = []
         complete = True
-        for descriptor in index.children:
+        for digest, platform in named:
             self._budget -= 1
-            child = self._stored(descriptor.digest) if self._budget >= 0 and depth < MAX_DEPTH else None
+            child = self._child(digest, depth + 1) if self._budget >= 0 and depth < MAX_DEPTH else None
             if child is None:
                 complete = False
                 continue
-            platform = str(descriptor.platform or "")
-            found.append(self.subject(child.digest, child.role, platform=platform, depth=depth + 1))
+            found.append(replace(child, platform=platform))
         return tuple(found), complete
+
+    def _child(self, digest: Digest, depth: int) -> SubjectEvidence | None:
+        """Looked at once, however many indexes list it, and for however many platforms."""
+        kept = self._judged.get(digest)
+        if kept is not None:
+            return kept
+        stored = self._stored(digest)
+        if stored is None:
+            return None
+        made = self.subject(stored.digest, stored.role, platform="", depth=depth)
+        self._judged[digest] = made
+        return made
 
     def parents(self, digest: Digest) -> tuple[SubjectEvidence, ...]:
         """Containing indexes, nearest first, each with its own signatures (children are not needed)."""
@@ -225,11 +239,15 @@ class _Look:
             return NOT_ASKED
         if role is not Role.IMAGE:
             return Absent("only images are scanned")
+        if not self._allowance.has_room_for_reports:
+            return too_many_reports()
         try:
             reports = self._gatherer.reports_of(digest)
         except StorageUnavailable as exc:
             return Unreachable(exc.message)
-        return Known(reports[0]) if reports else Absent("it has not been scanned yet")
+        if not reports:
+            return Absent("it has not been scanned yet")
+        return Known(reports[0].reduced()) if self._allowance.take_report(reports[0]) else too_many_reports()
 
 
 def _unasked(child: Digest, why: str) -> SubjectEvidence:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +20,7 @@ from trustgate.evidence.model import (
     TimeEvidence,
     Unreachable,
 )
-from trustgate.evidence.scan_report import ScanReport
+from trustgate.evidence.scan_report import ScanFindings
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
 
@@ -120,7 +121,7 @@ def facts_of(found: Facts[F]) -> tuple[F, ...]:
             return ()
 
 
-Scan: TypeAlias = Known[ScanReport] | Absent | Unreachable
+Scan: TypeAlias = Known[ScanFindings] | Absent | Unreachable
 _NOT_GATHERED = Unreachable("not gathered")
 
 
@@ -160,6 +161,18 @@ class Evidence:
     parents: tuple[SubjectEvidence, ...] = ()
     tag: Known[TagState] | Unreachable = _NOT_GATHERED
     arriving: Arriving = _NOT_GATHERED
+
+
+def manifests_of(evidence: Evidence) -> Iterator[SubjectEvidence]:
+    """All that were looked at, nested ones included; each once, however often indexes list it."""
+    seen: set[Digest] = set()
+    waiting = deque((evidence.subject, *evidence.parents))
+    while waiting:
+        subject = waiting.popleft()
+        if subject.digest not in seen:
+            seen.add(subject.digest)
+            yield subject
+            waiting.extend(subject.children)
 
 
 class Need(StrEnum):

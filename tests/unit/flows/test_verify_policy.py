@@ -310,10 +310,10 @@ def test_scans_are_not_known_unless_they_are_given(source: ImageSource) -> None:
     rules = policies(SCANNED)
     assert said(source, rules) == "undecided"
     for severity, wanted in (("low", "yes"), ("critical", "no")):
-        report = scenes.report(scenes.finding(severity=scenes.Severity(severity))).value
+        report = scenes.scan_report(scenes.finding(severity=scenes.Severity(severity)))
         own = replace(report, subject=DIGEST)
         assert said(source, rules, reports=GivenReports([own])) == wanted
-    foreign = scenes.report().value
+    foreign = scenes.scan_report()
     assert said(source, rules, reports=GivenReports([foreign])) == "undecided"
 
 

@@ -93,7 +93,7 @@ def test_an_index_that_can_not_be_read_is_not_an_empty_one(
     """What it contains is what has to be judged: a look-up that fails once is no yes, then or later."""
     gated.set_policy({"policies/prod.yaml": UNSCANNED_PASSES})
     monkeypatch.setattr(
-        Gatherer, "reports_of", lambda *_: (scenes.report(scenes.finding(severity="critical")).value,)
+        Gatherer, "reports_of", lambda *_: (scenes.scan_report(scenes.finding(severity="critical")),)
     )
     index = gated.push_index("shop/web", "1", "web")
     gated.settle()

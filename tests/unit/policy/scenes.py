@@ -22,7 +22,15 @@ from trustgate.evidence.model import (
     Signer,
     Unreachable,
 )
-from trustgate.evidence.scan_report import Coverage, Finding, Package, ScanReport, ScanStatus, Severity
+from trustgate.evidence.scan_report import (
+    Coverage,
+    Finding,
+    Package,
+    ScanFindings,
+    ScanReport,
+    ScanStatus,
+    Severity,
+)
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.document import PolicySet, load
@@ -198,29 +206,39 @@ def finding(
     )
 
 
+def scan_report(
+    *findings: Finding,
+    status: ScanStatus = ScanStatus.OK,
+    packages: tuple[Package, ...] | None = None,
+    covered: bool = True,
+    reason: str = "",
+) -> ScanReport:
+    return ScanReport(
+        scanner="embedded",
+        scanner_version="1",
+        subject=DIGEST,
+        scanned_at=NOW - timedelta(hours=1),
+        status=status,
+        reason=reason,
+        database="g1",
+        database_at=NOW,
+        os="debian 12",
+        packages=(package(),) if packages is None else packages,
+        findings=findings,
+        coverage=(Coverage("Debian:12", 1, covered),),
+    )
+
+
 def report(
     *findings: Finding,
     status: ScanStatus = ScanStatus.OK,
     packages: tuple[Package, ...] | None = None,
     covered: bool = True,
     reason: str = "",
-) -> Known[ScanReport]:
-    return Known(
-        ScanReport(
-            scanner="embedded",
-            scanner_version="1",
-            subject=DIGEST,
-            scanned_at=NOW - timedelta(hours=1),
-            status=status,
-            reason=reason,
-            database="g1",
-            database_at=NOW,
-            os="debian 12",
-            packages=(package(),) if packages is None else packages,
-            findings=findings,
-            coverage=(Coverage("Debian:12", 1, covered),),
-        )
-    )
+) -> Known[ScanFindings]:
+    """What a decision reads of such a report."""
+    told = scan_report(*findings, status=status, packages=packages, covered=covered, reason=reason)
+    return Known(told.reduced())
 
 
 def subject(

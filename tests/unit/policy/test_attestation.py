@@ -35,6 +35,7 @@ from tests.unit.policy.scenes import (
 from trustgate.evidence.attestation import AttestationFact
 from trustgate.evidence.model import Outcome, Role, Signer
 from trustgate.evidence.predicate_query import Said, read_query
+from trustgate.oci.digest import Digest
 from trustgate.policy.document import PolicySet, load
 from trustgate.policy.model import Need, Partly, RuleOutcome, SubjectEvidence, Verdict, VerdictKind
 
@@ -277,8 +278,9 @@ def child(attestations: object = NONE, role: Role = Role.IMAGE) -> SubjectEviden
 
 
 def index(attestations: object = NONE, *children: SubjectEvidence, complete: bool = True) -> SubjectEvidence:
+    parts = tuple(replace(one, digest=Digest.of(b"child %d" % number)) for number, one in enumerate(children))
     return subject(
-        digest=INDEX, role=Role.INDEX, attestations=attestations, children=children, complete=complete
+        digest=INDEX, role=Role.INDEX, attestations=attestations, children=parts, complete=complete
     )
 
 

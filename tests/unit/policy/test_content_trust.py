@@ -25,6 +25,7 @@ from tests.unit.policy.scenes import (
     subject,
 )
 from trustgate.evidence.model import Known, Outcome, Role, Signer
+from trustgate.oci.digest import Digest
 from trustgate.policy.document import PolicySet, load
 from trustgate.policy.model import Partly, RuleOutcome, VerdictKind
 
@@ -103,7 +104,8 @@ def test_on_error_does_not_speak_of_what_only_waits() -> None:
 
 @pytest.mark.parametrize("turn", [1, -1])
 def test_what_waits_is_not_hidden_by_what_is_lost(turn: int) -> None:
-    found = [subject(digest=CHILD, signatures=some) for some in (LOST, WAITING)][::turn]
+    both = ((CHILD, LOST), (scenes.OTHER, WAITING))
+    found = [subject(digest=digest, signatures=some) for digest, some in both][::turn]
     children = subject(digest=INDEX, role=Role.INDEX, signatures=by("ci"), children=tuple(found))
     assert judge(LENIENT_EACH, children).kind is DENY
     parents = [subject(digest=INDEX, role=Role.INDEX, signatures=some) for some in (LOST, WAITING)][::turn]
@@ -215,7 +217,9 @@ def test_two_half_signed_digests_do_not_add_up() -> None:
 
 
 def index(own: object, *children: object, complete: bool = True) -> scenes.SubjectEvidence:
-    parts = tuple(subject(digest=CHILD, signatures=one) for one in children)
+    parts = tuple(
+        subject(digest=Digest.of(b"child %d" % number), signatures=one) for number, one in enumerate(children)
+    )
     return subject(digest=INDEX, role=Role.INDEX, signatures=own, children=parts, complete=complete)
 
 

@@ -21,6 +21,7 @@ from tests.unit.policy.scenes import (
 )
 from trustgate.evidence.model import Known, Role
 from trustgate.evidence.scan_report import ScanStatus, Severity
+from trustgate.oci.digest import Digest
 from trustgate.policy.document import PolicySet
 from trustgate.policy.model import RuleOutcome, VerdictKind
 
@@ -134,7 +135,11 @@ def image(scan: object, platform: str = "linux/amd64") -> scenes.SubjectEvidence
 
 
 def index(*children: scenes.SubjectEvidence, complete: bool = True) -> scenes.SubjectEvidence:
-    return subject(role=Role.INDEX, scan=UNSCANNED, children=children, complete=complete)
+    parts = tuple(
+        replace(one, digest=Digest.of(f"{number} of {one.digest}".encode()))
+        for number, one in enumerate(children)
+    )
+    return subject(role=Role.INDEX, scan=UNSCANNED, children=parts, complete=complete)
 
 
 SIGNATURE = subject(role=Role.SIGNATURE)
@@ -171,4 +176,4 @@ def test_other_roles(rest: str, what: scenes.SubjectEvidence, expected: VerdictK
 def test_violations_of_an_index_say_which_platform() -> None:
     both = index(image(report(finding()), "linux/arm64"), image(report(finding()), ""))
     where = [one.where for one in only(judge(limited(), both)).violations]
-    assert where == ["linux/arm64", scenes.CHILD.short]
+    assert where == ["linux/arm64", both.children[1].digest.short]

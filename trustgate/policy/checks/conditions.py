@@ -12,7 +12,7 @@ from datetime import datetime
 from trustgate.evidence.attestation import AttestationFact
 from trustgate.evidence.model import Outcome, Revocation, SignatureFact, SignatureKind
 from trustgate.oci.names import RepositoryName
-from trustgate.policy.model import Evidence, Fact, SubjectEvidence, facts_of
+from trustgate.policy.model import Evidence, Fact, facts_of, manifests_of
 from trustgate.policy.rules import Conditions
 
 
@@ -77,17 +77,11 @@ def turns(facts: Iterable[Fact]) -> Iterator[datetime]:
 
 def signatures_in(evidence: Evidence) -> Iterator[SignatureFact]:
     """On every digest that was looked at."""
-    for subject in _all(evidence.subject, *evidence.parents):
+    for subject in manifests_of(evidence):
         yield from facts_of(subject.signatures)
 
 
 def attestations_in(evidence: Evidence) -> Iterator[AttestationFact]:
     """About every digest that was looked at."""
-    for subject in _all(evidence.subject, *evidence.parents):
+    for subject in manifests_of(evidence):
         yield from facts_of(subject.attestations)
-
-
-def _all(*subjects: SubjectEvidence) -> Iterator[SubjectEvidence]:
-    for subject in subjects:
-        yield subject
-        yield from _all(*subject.children)

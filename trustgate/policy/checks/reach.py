@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from trustgate.evidence.model import Absent, Known, Role, Unreachable
+from trustgate.oci.digest import Digest
 from trustgate.policy.checks.answer import Answer, passed, unknown
 from trustgate.policy.model import (
     Evidence,
@@ -67,6 +68,11 @@ class Question:
 
 def ask(question: Question, request: Request, evidence: Evidence) -> Answer:
     """Pass when the digest, or an index that may speak for it, carries all that is required."""
+    return _ask(question, request, evidence, set())
+
+
+def _ask(question: Question, request: Request, evidence: Evidence, seen: set[Digest]) -> Answer:
+    """``seen`` were asked about already, wherever they are listed: their answers count there."""
     subject = evidence.subject
     if subject.role is Role.SIGNATURE:
         words = question.words
@@ -74,7 +80,7 @@ def ask(question: Question, request: Request, evidence: Evidence) -> Answer:
     answer = _own_or_inherited(question, request, evidence)
     if subject.role is not Role.INDEX or not question.each:
         return answer
-    children = _children(question, request, subject)
+    children = _children(question, request, subject, seen)
     # With subject: manifest the index itself needs none, its children all do.
     return children if question.subject == "manifest" else _worst(answer, children)
 
@@ -102,15 +108,18 @@ def _own_or_inherited(question: Question, request: Request, evidence: Evidence) 
     return question.refuse(own, request)
 
 
-def _children(question: Question, request: Request, index: SubjectEvidence) -> Answer:
+def _children(question: Question, request: Request, index: SubjectEvidence, seen: set[Digest]) -> Answer:
     """Every platform manifest has to carry its own."""
     if not index.complete or not index.children:
         participle = question.words.participle
         message = f"not every manifest of the index is held here, so not each can be shown to be {participle}"
         return Answer(RuleOutcome.FAIL, "incomplete-index", message, "push every platform of the index")
-    return _worst(
-        *(ask(question, _about(request, child), Evidence(subject=child)) for child in index.children)
-    )
+    answers = [passed(question.words.participle, "each was asked about where it is listed first")]
+    for child in index.children:
+        if child.digest not in seen:
+            seen.add(child.digest)
+            answers.append(_ask(question, _about(request, child), Evidence(subject=child), seen))
+    return _worst(*answers[1:] or answers)
 
 
 def _about(request: Request, child: SubjectEvidence) -> Request:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from trustgate.evidence.model import Absent, Known, Role, Unreachable
-from trustgate.evidence.scan_report import Finding, ScanReport, ScanStatus, Severity
+from trustgate.evidence.scan_report import Finding, ScanFindings, ScanStatus, Severity
+from trustgate.oci.digest import Digest
 from trustgate.policy.checks.answer import HOST, Answer, failed, passed, unknown
 from trustgate.policy.model import Evidence, Request, SubjectEvidence, Violation
 from trustgate.policy.rules import MODE_OF, SeverityLimit, Threshold
@@ -18,6 +19,7 @@ ATTESTATION_PLATFORM: Final = "unknown/unknown"
 MAX_FIXES: Final = 2
 _RANK: Final = {severity: severity.rank for severity in Severity}
 _SCAN_FIX: Final = "scan it: trustgate scan "
+_ONE_BY_ONE: Final = "pull its platforms by their digests, or push an index of fewer or smaller images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class _Tally:
     violations: list[tuple[Finding, Severity, str]]
     undetermined: list[tuple[Finding, str]]
     gaps: list[_Gap]
-    unreachable: list[str]
+    unreachable: list[Unreachable]
+    seen: set[Digest]
     judged: int = 0
 
 
@@ -44,7 +47,7 @@ def check_severity(check: SeverityLimit, request: Request, evidence: Evidence) -
     """The worst over the manifest, or over all children of an index."""
     if evidence.subject.role is Role.SIGNATURE:
         return passed("is-signature", "a signature holds nothing that could be scanned")
-    tally = _Tally([], [], [], [])
+    tally = _Tally([], [], [], [], set())
     _look(check, evidence.subject, tally, "")
     return _answer(request, tally)
 
@@ -74,13 +77,15 @@ def _look_at_children(check: SeverityLimit, index: SubjectEvidence, tally: _Tall
     if not any(child.role is not Role.SIGNATURE for child in judged):
         tally.gaps.append(_Gap(check.on_unscanned, "empty-index", "the index names nothing that was scanned"))
     for child in judged:
-        _look(check, child, tally, child.platform or child.digest.short)
+        if child.digest not in tally.seen:  # whatever lists it, it holds the same
+            tally.seen.add(child.digest)
+            _look(check, child, tally, child.platform or child.digest.short)
 
 
 def _look_at_scan(check: SeverityLimit, subject: SubjectEvidence, tally: _Tally, where: str) -> None:
     match subject.scan:
-        case Unreachable(why):
-            tally.unreachable.append(why)
+        case Unreachable() as lost:
+            tally.unreachable.append(lost)
         case Absent(why):
             tally.gaps.append(_Gap(check.on_unscanned, "unscanned", f"not scanned: {why}"))
         case Known(report):
@@ -93,7 +98,7 @@ def _look_at_scan(check: SeverityLimit, subject: SubjectEvidence, tally: _Tally,
             assert_never(never)
 
 
-def _gap(check: SeverityLimit, report: ScanReport) -> _Gap | None:
+def _gap(check: SeverityLimit, report: ScanFindings) -> _Gap | None:
     """Why the report's silence says nothing; ``None`` when it does."""
     match report.status:
         case ScanStatus.UNSUPPORTED:
@@ -113,7 +118,7 @@ def _gap(check: SeverityLimit, report: ScanReport) -> _Gap | None:
     return None
 
 
-def _weigh(check: SeverityLimit, report: ScanReport, tally: _Tally, where: str) -> None:
+def _weigh(check: SeverityLimit, report: ScanFindings, tally: _Tally, where: str) -> None:
     for finding in report.findings:
         severity = check.unranked if finding.severity is Severity.UNKNOWN else finding.severity
         if severity is None or not any(_hits(line, finding, severity) for line in check.thresholds):
@@ -150,8 +155,11 @@ def _first_gap(tally: _Tally, answer: Word) -> _Gap | None:
 
 
 def _unanswered(tally: _Tally) -> Answer | None:
+    beyond = next((lost for lost in tally.unreachable if lost.beyond), None)
+    if beyond is not None:
+        return unknown("scan-too-large", beyond.why, _ONE_BY_ONE, is_error=False)
     if tally.unreachable:
-        why = tally.unreachable[0]
+        why = tally.unreachable[0].why
         return unknown("scan-unreachable", f"the scan report can't be read: {why}", "try again")
     if tally.undetermined:
         return _undetermined(tally)
