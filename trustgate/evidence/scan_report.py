@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -101,6 +102,34 @@ class ScanFindings:
         No packages and no data are states of their own: "nothing found" in either says nothing.
         """
         return bool(self.packages) and all(part.covered for part in self.coverage)
+
+
+_WORST_FIRST = (ScanStatus.FAILED, ScanStatus.PARTIAL, ScanStatus.UNSUPPORTED, ScanStatus.OK)
+
+
+def together(found: Sequence[ScanFindings]) -> ScanFindings:
+    """What several scanners say of one manifest, of whom there is one at least: nobody's silence outweighs
+    what another found, and nobody's answer stands in for one that is missing."""
+    if len(found) == 1:
+        return found[0]
+    findings = {_weight(one): one for report in found for one in report.findings}
+    reasons = [f"{report.scanner}: {report.reason}" for report in found if report.reason]
+    return ScanFindings(
+        scanner=", ".join(report.scanner for report in found),
+        scanner_version=", ".join(report.scanner_version for report in found),
+        status=min((report.status for report in found), key=_WORST_FIRST.index),
+        reason="; ".join(reasons),
+        packages=min(report.packages for report in found),
+        findings=tuple(findings.values()),
+        coverage=tuple(part for report in found for part in report.coverage),
+    )
+
+
+def _weight(finding: Finding) -> tuple[object, ...]:
+    """All that a rule asks of it: where two scanners agree in that, they found one thing."""
+    package = finding.package
+    which = (finding.vulnerability, package.name, package.version)
+    return *which, finding.severity, finding.fixable, finding.known_exploited, finding.undetermined
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.policy import scenes
 from trustgate.evidence.report_json import report_from_json, report_to_json
-from trustgate.evidence.scan_report import Coverage, Finding, Package, ScanReport, ScanStatus, Severity
+from trustgate.evidence.scan_report import (
+    Coverage,
+    Finding,
+    Package,
+    ScanReport,
+    ScanStatus,
+    Severity,
+    together,
+)
 from trustgate.oci.digest import Digest
 
 _TEXT = st.text(max_size=12)
@@ -68,3 +78,29 @@ def test_ranks_and_fixes() -> None:
     package = Package("x", "1", "PyPI", "pkg:pypi/x@1")
     finding = Finding("CVE-1", (), package, Severity.LOW, None, ())
     assert not finding.fixable
+
+
+@given(st.lists(_REPORTS, min_size=1, max_size=3))
+def test_no_scanner_speaks_for_another(reports: list[ScanReport]) -> None:
+    """Order is nothing; whatever one of them found stays, and silence counts only where all of them are."""
+    found = [report.reduced() for report in reports]
+    both, turned = together(found), together(found[::-1])
+    assert {one.vulnerability for one in both.findings} == {
+        one.vulnerability for report in reports for one in report.findings
+    }
+    assert len(both.findings) == len(turned.findings)
+    assert (both.status, both.covered, both.packages) == (turned.status, turned.covered, turned.packages)
+    assert (both.status is ScanStatus.OK) == all(report.status is ScanStatus.OK for report in reports)
+    assert both.covered == all(report.covered for report in reports)
+
+
+def test_two_scanners_that_differ() -> None:
+    clean = scenes.report().value
+    bad = replace(scenes.report(scenes.finding()).value, scanner="other")
+    milder = replace(bad, findings=(scenes.finding(severity=Severity.LOW, fixed=()),))
+    assert together([bad, milder]).findings == (*bad.findings, *milder.findings)
+    assert together([bad, bad]).findings == bad.findings
+    failed = replace(clean, status=ScanStatus.FAILED, reason="no network", packages=0)
+    for order in ([clean, failed], [failed, clean]):
+        assert (together(order).status, together(order).packages) == (ScanStatus.FAILED, 0)
+        assert together(order).reason == f"{clean.scanner}: no network"
