@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from trustgate.errors import StorageUnavailable
 from trustgate.evidence.model import Absent, Known, Role, Subject, Unreachable
@@ -34,6 +34,9 @@ from trustgate.ports import ManifestReader, ReportReader, StoredManifest
 MAX_CHILDREN = 256
 """Manifests of one index that are judged with it, nested ones included."""
 MAX_PARENTS = 64
+"""Indexes above a manifest whose signatures may speak for it."""
+MAX_INDEXES_ABOVE = 1024
+"""Whose tags a deletion is asked about."""
 MAX_DEPTH = 4
 """Levels of indexes, upwards and downwards."""
 
@@ -41,6 +44,7 @@ MAX_DEPTH = 4
 _OF_PARENTS = frozenset({Need.SIGNATURES, Need.ATTESTATIONS})
 """What an index may carry for all that it contains."""
 NOT_ASKED = Unreachable("no rule asks for it")
+TOO_MANY_INDEXES = Unreachable("more indexes contain it than are looked at", beyond=True)
 UNSEEN = Unreachable("nobody looked at what arrives")
 
 
@@ -92,35 +96,48 @@ class Gatherer:
         return self._manifests.find(repository, target)
 
     def _tag_state(self, request: Request) -> Known[TagState] | Unreachable:
+        """Where it could not be shown that no further index contains the digest, that is not known."""
         try:
             current = self._manifests.find(request.repository, request.tag) if request.tag else None
             tags = self._manifests.tags_of(request.repository, request.digest)
             above = self._tags_above(request) if request.action is Action.DELETE else ()
         except StorageUnavailable as exc:
             return Unreachable(exc.message)
+        if above is None:
+            return TOO_MANY_INDEXES
         digest = current.digest if current else None
         return Known(TagState(current=digest, tags_of_digest=tags, tags_of_parents=above))
 
-    def _tags_above(self, request: Request) -> tuple[Tag, ...]:
-        """Tags of the indexes that contain the digest, at any height: deleting it would break them."""
+    def _tags_above(self, request: Request) -> tuple[Tag, ...] | None:
+        """Tags of all indexes that contain the digest, at any height: deleting it would break them.
+
+        ``None`` when there are more of them than are looked at.
+        """
         found: dict[Tag, None] = {}
-        level, seen = [request.digest], {request.digest}
-        for _ in range(MAX_DEPTH):
-            parents = [p.digest for child in level for p in self.parents_of(request.repository, child)]
-            level = [digest for digest in dict.fromkeys(parents) if digest not in seen][:MAX_PARENTS]
-            seen.update(level)
-            for digest in level:
+        seen = {request.digest}
+        waiting = [request.digest]
+        while waiting:
+            child = waiting.pop()
+            above = self.naming(request.repository, child, limit=MAX_INDEXES_ABOVE + 1)
+            fresh = [digest for digest in above if digest not in seen]
+            seen.update(fresh)
+            if len(seen) > MAX_INDEXES_ABOVE:
+                return None
+            for digest in filter(partial(self._is_index, request.repository), fresh):
+                waiting.append(digest)
                 found.update(dict.fromkeys(self._manifests.tags_of(request.repository, digest)))
         return tuple(found)
+
+    def _is_index(self, repository: RepositoryName, digest: Digest) -> bool:
+        stored = self.find(repository, digest)
+        return stored is not None and stored.role is Role.INDEX
 
     def reports_of(self, digest: Digest) -> tuple[ScanReport, ...]:
         return self._reports.find(digest)
 
-    def parents_of(self, repository: RepositoryName, digest: Digest) -> Iterator[StoredManifest]:
-        """Indexes of the repository that list ``digest``; one at a time, since each may have megabytes."""
-        digests = self._manifests.containing(repository, digest, limit=MAX_PARENTS)
-        stored = (self._manifests.find(repository, parent) for parent in digests)
-        return (parent for parent in stored if parent is not None and parent.role is Role.INDEX)
+    def naming(self, repository: RepositoryName, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
+        """Manifests of the repository that name ``digest``, indexes and others."""
+        return self._manifests.containing(repository, digest, limit=limit)
 
 
 class _Look:
@@ -141,6 +158,7 @@ class _Look:
         self._now = now
         self._budget = MAX_CHILDREN
         self._judged: dict[Digest, SubjectEvidence] = {}
+        self._cut = False
         self._allowance = Allowance()
 
     def subject(
@@ -197,17 +215,31 @@ class _Look:
         try:
             for _ in range(MAX_DEPTH):
                 level = [parent for child in level for parent in self._parents(child, seen)]
+            # whatever is above the last level was not looked at
+            whole = not self._cut and not any(self._naming(top, limit=1) for top in level)
         except StorageUnavailable as exc:
-            return (*seen.values(), _unasked(digest, exc.message))
-        return tuple(seen.values())
+            return (*seen.values(), _unasked(digest, Unreachable(f"which indexes contain it: {exc.message}")))
+        found = tuple(seen.values())[:MAX_PARENTS]
+        if whole and len(seen) <= MAX_PARENTS:
+            return found
+        return (*found, _unasked(digest, TOO_MANY_INDEXES))
 
     def _parents(self, child: Digest, seen: dict[Digest, SubjectEvidence]) -> list[Digest]:
+        """Those that were not seen yet; one more than count, which shows that there are more."""
         fresh: list[Digest] = []
-        for parent in self._gatherer.parents_of(self._repository, child):
-            if parent.digest not in seen and len(seen) < MAX_PARENTS:
-                fresh.append(parent.digest)
-                seen[parent.digest] = self._parent(parent)
+        naming = self._naming(child, limit=MAX_PARENTS + 1)
+        self._cut = self._cut or len(naming) > MAX_PARENTS
+        for digest in naming:
+            if len(seen) > MAX_PARENTS:
+                break
+            parent = self._stored(digest) if digest not in seen else None
+            if parent is not None and parent.role is Role.INDEX:
+                fresh.append(digest)
+                seen[digest] = self._parent(parent)
         return fresh
+
+    def _naming(self, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
+        return self._gatherer.naming(self._repository, digest, limit=limit)
 
     def _parent(self, parent: StoredManifest) -> SubjectEvidence:
         return SubjectEvidence(
@@ -250,7 +282,6 @@ class _Look:
         return Known(reports[0].reduced()) if self._allowance.take_report(reports[0]) else too_many_reports()
 
 
-def _unasked(child: Digest, why: str) -> SubjectEvidence:
+def _unasked(child: Digest, lost: Unreachable) -> SubjectEvidence:
     """Stands for indexes above ``child`` of which nothing could be found out."""
-    lost = Unreachable(f"which indexes contain it: {why}")
     return SubjectEvidence(child, Role.INDEX, "", signatures=lost, scan=lost, attestations=lost)

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.gate.conftest import ROOT, Gated
-from tests.unit.gate.test_changes import SCANNED
+from tests.unit.gate.conftest import ROOT, SIGNED, Gated
+from tests.unit.gate.test_changes import FIXED, SCANNED
 from tests.unit.policy import scenes
 from trustgate.evidence.scan_report import ScanReport, Severity
-from trustgate.flows import stored_evidence
+from trustgate.flows import gather, stored_evidence
 from trustgate.flows.signatures import SignatureReader
 from trustgate.oci import media
 from trustgate.oci.digest import Digest
@@ -127,3 +127,66 @@ def test_more_in_reports_than_one_request_reads(
     assert "too much for one request" in refused.error["message"]
     monkeypatch.setattr(stored_evidence, limit, 8)
     assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/i").status == 200
+
+
+def test_indexes_are_not_hidden_by_images_that_name_an_image_as_a_layer(
+    gated: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "MAX_PARENTS", 2)
+    digest = gated.push(WEB, "1", "web")
+    raw = gated.ask("ci", "GET", f"/v2/{WEB}/manifests/1").body
+    with gated.client("ci", WEB) as client:
+        client.put_blob(digest, iter([raw]), len(raw))
+    image = json.loads(raw)
+    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": str(digest), "size": len(raw)}
+    for number in range(3):
+        decoy = image | {"layers": [layer], "annotations": {"number": str(number)}}
+        put(gated, f"decoy{number}", json.dumps(decoy).encode(), media.OCI_MANIFEST)
+    refused = gated.ask("prod", "GET", f"/v2/{WEB}/manifests/{digest}")
+    assert "more indexes contain it than are looked at" in refused.error["message"]
+
+
+@pytest.mark.parametrize(("limit", "decoys", "said"), [(1024, 70, "v1"), (64, 70, "not known")])
+def test_a_protected_tag_is_found_behind_many_indexes(
+    gated: Gated, monkeypatch: pytest.MonkeyPatch, limit: int, decoys: int, said: str
+) -> None:
+    """Where it can't be found nothing is deleted, not even where errors pass."""
+    monkeypatch.setattr(gather, "MAX_INDEXES_ABOVE", limit)
+    digest = gated.push(WEB, "child", "web")
+    assert gated.ask("ci", "DELETE", f"/v2/{WEB}/manifests/child").status == 202
+    for number in range(decoys):
+        raw = index_of(gated, [(digest, "linux")], number)
+        put(gated, str(Digest.of(raw)), raw, media.OCI_INDEX)
+    put(gated, "v1", index_of(gated, [(digest, "linux")], decoys), media.OCI_INDEX)
+    lenient = FIXED.replace("mode: enforce", "onError: allow\nmode: enforce")
+    gated.set_policy({"policies/fixed.yaml": lenient})
+    refused = gated.ask("ci", "DELETE", f"/v2/{WEB}/manifests/{digest}")
+    assert (refused.status, said in refused.error["message"]) == (403, True)
+
+
+def test_a_protected_tag_is_found_at_any_height(gated: Gated) -> None:
+    child = gated.push(WEB, "child", "web")
+    assert gated.ask("ci", "DELETE", f"/v2/{WEB}/manifests/child").status == 202
+    raw = index_of(gated, [(child, "linux")])
+    for _ in range(6):
+        put(gated, str(Digest.of(raw)), raw, media.OCI_INDEX)
+        raw = index_of(gated, [(Digest.of(raw), "linux")]).replace(
+            media.OCI_MANIFEST.encode(), media.OCI_INDEX.encode()
+        )
+    put(gated, "v1", raw, media.OCI_INDEX)
+    gated.set_policy({"policies/fixed.yaml": FIXED})
+    assert gated.ask("ci", "DELETE", f"/v2/{WEB}/manifests/{child}").status == 403
+
+
+def test_an_image_in_more_indexes_than_are_looked_at(gated: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether one of them is signed is not known; errors that pass are none of this."""
+    monkeypatch.setattr(gather, "MAX_PARENTS", 2)
+    gated.set_policy({"policies/prod.yaml": SIGNED.replace("mode: enforce", "onError: allow\nmode: enforce")})
+    digest = gated.push(WEB, "1", "web")
+    for number in range(3):
+        put(gated, f"i{number}", index_of(gated, [(digest, "linux")], number), media.OCI_INDEX)
+    refused = gated.ask("prod", "GET", f"/v2/{WEB}/manifests/{digest}")
+    assert refused.status == 403
+    assert "more indexes contain it than are looked at" in refused.error["message"]
+    gated.sign(WEB, digest)
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/{digest}").status == 200

@@ -18,13 +18,18 @@ def check_immutability(check: Immutability, tags: TagScope, request: Request, ev
     if request.tag is None and request.action is not Action.DELETE:
         return passed("not-a-tag", "a push by digest moves no tag")
     if isinstance(evidence.tag, Unreachable):
-        return unknown(
-            "tag-unreachable", f"where the tag points can't be read: {evidence.tag.why}", "try again"
-        )
+        return _not_known(evidence.tag)
     state = evidence.tag.value
     if request.action is Action.DELETE:
         return _delete_tag(check, state) if request.tag else _delete_artifact(check, tags, state)
     return _move(check, request, evidence.subject.role, state)
+
+
+def _not_known(lost: Unreachable) -> Answer:
+    if lost.beyond:
+        why, fix = f"which protected tags need it is not known: {lost.why}", "delete those indexes first"
+        return unknown("too-many-indexes", why, fix, is_error=False)
+    return unknown("tag-unreachable", f"where the tag points can't be read: {lost.why}", "try again")
 
 
 def _move(check: Immutability, request: Request, role: Role, state: TagState) -> Answer:

@@ -37,6 +37,8 @@ class Found:
     known: bool = True
     waits: bool = False
     """Not known yet, for there is so much of it: see ``Partly``."""
+    beyond: bool = False
+    """Not known, for there is more than one request looks at: see ``Unreachable``."""
     violations: tuple[Violation, ...] = ()
     """What it fails on, where that is not who is missing."""
     more_violations: int = 0
@@ -97,7 +99,12 @@ def _own_or_inherited(question: Question, request: Request, evidence: Evidence) 
     if any(one.satisfied for one in tried):
         message = f"an index that contains it carries the required {words.noun}s"
         return passed(f"{words.participle}-by-index", message)
-    lost = min((one for one in tried if not one.known), key=lambda one: not one.waits, default=None)
+    # What whoever may push brings about goes first: ``onError`` does not speak of it.
+    unknowns = (one for one in tried if not one.known)
+    lost = min(unknowns, key=lambda one: (not one.beyond, not one.waits), default=None)
+    if lost is not None and lost.beyond:
+        code, fix = f"{words.noun}s-beyond", f"get {words.article} on the digest itself"
+        return unknown(code, lost.message, fix, is_error=False)
     if lost is not None:
         code = f"{words.noun}s-waiting" if lost.waits else f"{words.noun}s-unreachable"
         fix = "try again" if lost.waits else "try again; see the registry's log"
@@ -133,8 +140,9 @@ def _worst(*answers: Answer) -> Answer:
 def found_in(facts: Facts[F], weigh: Callable[[tuple[F, ...]], Found], words: Words) -> Found:
     """What is known, weighed. What could not be asked never passes for what is not there."""
     match facts:
-        case Unreachable(why):
-            return Found(False, (), "", f"{words.noun}s can't be read: {why}", known=False)
+        case Unreachable(why, beyond):
+            how = "are not all known" if beyond else "can't be read"
+            return Found(False, (), "", f"{words.noun}s {how}: {why}", known=False, beyond=beyond)
         case Absent():
             return weigh(())
         case Known(known):
