@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from trustgate.errors import StorageUnavailable
 from trustgate.evidence.model import Absent, Known, Role, Subject, Unreachable
-from trustgate.evidence.scan_report import ScanReport
+from trustgate.evidence.scan_report import ScanReport, together
 from trustgate.flows.arrivals import Judge
 from trustgate.flows.attestations import AttestationReader
 from trustgate.flows.signatures import SignatureReader
@@ -63,11 +64,14 @@ class Gatherer:
         reports: ReportReader,
         signatures: SignatureReader,
         attestations: AttestationReader,
+        scanners: Sequence[str] = (),
     ) -> None:
+        """``scanners`` are those in use; without them whoever has told is listened to."""
         self._manifests = manifests
         self._reports = reports
         self.signatures = signatures
         self.attestations = attestations
+        self.scanners = tuple(scanners)
 
     def evidence(
         self,
@@ -277,9 +281,20 @@ class _Look:
             reports = self._gatherer.reports_of(digest)
         except StorageUnavailable as exc:
             return Unreachable(exc.message)
-        if not reports:
-            return Absent("it has not been scanned yet")
-        return Known(reports[0].reduced()) if self._allowance.take_report(reports[0]) else too_many_reports()
+        return self._all_say(reports)
+
+    def _all_say(self, reports: Sequence[ScanReport]) -> Scan:
+        """Every scanner that is in use has to have told; one that was taken out of use tells no more."""
+        wanted = self._gatherer.scanners or tuple(dict.fromkeys(report.scanner for report in reports))
+        newest = {report.scanner: report for report in reversed(reports)}
+        missing = [name for name in wanted if name not in newest]
+        if missing or not wanted:
+            by = f" by {missing[0]}" if len(wanted) > 1 else ""
+            return Absent(f"it has not been scanned{by} yet")
+        used = [newest[name] for name in wanted]
+        if not all(self._allowance.take_report(report) for report in used):
+            return too_many_reports()
+        return Known(together([report.reduced() for report in used]))
 
 
 def _unasked(child: Digest, lost: Unreachable) -> SubjectEvidence:

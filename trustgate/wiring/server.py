@@ -164,6 +164,7 @@ def _gate(
             reports=store.reports,
             signatures=evidence.signatures,
             attestations=evidence.attestations,
+            scanners=settings.scanners,
         ),
         manifests=store.manifests,
         blobs=store.blobs,
