@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from threading import Lock
 
 from trustgate.errors import StorageFull, StorageUnavailable, TrustgateError
 from trustgate.evidence.model import Role
 from trustgate.flows.access import Actor, permissions_on
-from trustgate.flows.admitted import Admitted
 from trustgate.flows.arrivals import Judge
 from trustgate.flows.decision_ids import new_decision_id
 from trustgate.flows.evidence_rows import rows
@@ -28,7 +26,7 @@ from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.client_line import reason_phrase, refusal_line, warning_line
 from trustgate.policy.engine import evaluate
-from trustgate.policy.fence import is_unreachable, many_ways, unreachable_blob
+from trustgate.policy.fence import is_unreachable, unreachable_blob
 from trustgate.policy.model import Action, Request, Verdict, VerdictKind
 from trustgate.policy.policy_set import PolicySet
 from trustgate.policy.signature_tags import refusal, why_not
@@ -43,10 +41,10 @@ from trustgate.ports import (
     StoredManifest,
 )
 
-MAX_MANIFESTS_OF_BLOB = 4096
-"""Manifests that are known to name a blob, the newest."""
-MAX_WAYS_TO_BLOB = 256
-"""Ways to it that are judged before it is refused; the first yes ends the search."""
+MAX_MANIFESTS_OF_BLOB = 256
+"""Manifests that are judged before a blob is refused; the first yes ends the search."""
+MAX_TAGS_OF_MANIFEST = 16
+"""Tags by which a manifest is judged for its blobs, beside its digest."""
 
 log = logging.getLogger("trustgate.decisions")
 
@@ -110,7 +108,6 @@ class Gate:
         self._observe = observe
         self._saving = Lock()
         self._told = Told(clock)
-        self._admitted = Admitted()
         self.cache = VerdictCache(clock)
         self._blob_cache = VerdictCache(clock)  # apart: a blob's digest may be a manifest's too
 
@@ -119,9 +116,7 @@ class Gate:
     def pull(self, manifest: StoredManifest, actor: Actor, *, tag: Tag | None) -> Admission:
         """May ``actor`` have this manifest? ``tag`` is the name it was asked for by, if any."""
         request = Request(Action.PULL, manifest.repository, manifest.digest, actor.caller, tag)
-        admission = self._answer(self._judge(request, manifest.role))
-        self._admitted.note(request)
-        return admission
+        return self._answer(self._judge(request, manifest.role))
 
     def blob(self, repository: RepositoryName, digest: Digest, actor: Actor) -> Verdict | None:
         """May ``actor`` have this blob? Yes when a manifest admitted for them here reaches it.
@@ -223,40 +218,23 @@ class Gate:
     def _reach(self, action: Action, repository: RepositoryName, digest: Digest, actor: Actor) -> Judged:
         """The first yes of a manifest that points to the blob; else the first no."""
         refusals: list[Judged] = []
-        ways = self._ways_to(action, repository, digest, actor)
-        for request, role in islice(ways, MAX_WAYS_TO_BLOB):
+        for request, role in self._ways_to(action, repository, digest, actor):
             judged = self._judge(request, role)
             if judged.verdict.allowed:
                 return judged
             refusals.append(judged)
-        blob = Request(action, repository, digest, actor.caller)
-        if next(ways, None) is not None:
-            revision, now = self._policies().revision, self._clock.now()
-            return self._fenced(many_ways(blob, MAX_WAYS_TO_BLOB, policy_revision=revision, now=now), now)
-        return refusals[0] if refusals else self._unreachable(blob)
+        if refusals:
+            return refusals[0]
+        return self._unreachable(Request(action, repository, digest, actor.caller))
 
     def _ways_to(
         self, action: Action, repository: RepositoryName, digest: Digest, actor: Actor
     ) -> Iterator[tuple[Request, Role]]:
-        """Every manifest that points to the blob, by digest and by the tags it has: first those that the
-        caller has just been admitted to, then the newest."""
-        digests = self._manifests.containing(repository, digest, limit=MAX_MANIFESTS_OF_BLOB)
-        admitted = self._admitted.among(repository, actor.caller, frozenset(digests))
-        known = [replace(request, action=action) for request in admitted]
-        for request in known:
-            manifest = self._manifests.find(repository, request.digest)
-            if manifest is not None:
-                yield request, manifest.role
-        for one in digests:
-            # one at a time: each may have megabytes
-            manifest = self._manifests.find(repository, one)
-            for tag in self._names_of(manifest) if manifest is not None else ():
-                request = Request(action, repository, one, actor.caller, tag)
-                if manifest is not None and request not in known:
-                    yield request, manifest.role
-
-    def _names_of(self, manifest: StoredManifest) -> tuple[Tag | None, ...]:
-        return (None, *self._manifests.tags_of(manifest.repository, manifest.digest))
+        """Every manifest that points to the blob, by digest and by the tags it has."""
+        for manifest in self._reaching(repository, digest):
+            tags = self._manifests.tags_of(repository, manifest.digest)[:MAX_TAGS_OF_MANIFEST]
+            for tag in (None, *tags):
+                yield Request(action, repository, manifest.digest, actor.caller, tag), manifest.role
 
     def _unreachable(self, request: Request) -> Judged:
         now = self._clock.now()
@@ -270,6 +248,12 @@ class Gate:
         return Judged(
             DecisionRecord(new_decision_id(now), verdict, evidence=(), cached=False, duration_ms=0.0)
         )
+
+    def _reaching(self, repository: RepositoryName, digest: Digest) -> Iterator[StoredManifest]:
+        """One at a time: each may have megabytes."""
+        digests = self._manifests.containing(repository, digest, limit=MAX_MANIFESTS_OF_BLOB)
+        found = (self._manifests.find(repository, manifest) for manifest in digests)
+        return (manifest for manifest in found if manifest is not None)
 
     def _role(self, repository: RepositoryName, digest: Digest) -> Role:
         stored = self._manifests.find(repository, digest)

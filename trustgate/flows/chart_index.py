@@ -45,8 +45,6 @@ class ChartIndex:
         self._manifests = manifests
         self._charts = charts
         self._kept: OrderedDict[RepositoryName, tuple[int, tuple[IndexEntry, ...]]] = OrderedDict()
-        self._weight = 0
-        """Of all that is kept: weighed anew for each repository, it made an index of many quadratic."""
         self._lock = Lock()
 
     def of(self, project: str, actor: Actor) -> tuple[IndexEntry, ...]:
@@ -98,11 +96,11 @@ class ChartIndex:
 
     def _keep(self, repository: RepositoryName, revision: int, entries: tuple[IndexEntry, ...]) -> None:
         with self._lock:
-            _, before = self._kept.pop(repository, (0, ()))
+            self._kept.pop(repository, None)
             self._kept[repository] = (revision, entries)
-            self._weight += _weight(entries) - _weight(before)
-            while self._weight > MAX_KEPT_BYTES:
-                self._weight -= _weight(self._kept.popitem(last=False)[1][1])
+            weight = sum(_weight(kept) for _, kept in self._kept.values())
+            while weight > MAX_KEPT_BYTES:
+                weight -= _weight(self._kept.popitem(last=False)[1][1])
 
     def _entry(self, repository: RepositoryName, tag: Tag) -> IndexEntry | None:
         stored = self._manifests.find(repository, tag)

@@ -11,41 +11,17 @@ RULE = "registry/blob-fence"
 
 def unreachable_blob(request: Request, *, policy_revision: str, now: datetime) -> Verdict:
     """The refusal of a blob that no manifest of the repository reaches."""
-    result = _refused(
-        "not-reachable",
-        "no manifest of this repository points to the blob, so nothing admits it",
-        "push the manifest that uses it, or pull by the image's tag or digest",
-    )
-    return _verdict(request, result, policy_revision, now, cacheable=True)
-
-
-def many_ways(request: Request, judged: int, *, policy_revision: str, now: datetime) -> Verdict:
-    """The refusal of a blob that so many manifests have in common that not all of them were judged."""
-    result = _refused(
-        "too-many-manifests",
-        f"{judged} manifests and tags with this blob may not be pulled, and there are more",
-        "pull the image's manifest first",
-    )
-    return _verdict(request, result, policy_revision, now, cacheable=False)
-
-
-def _refused(code: str, message: str, fix: str) -> RuleResult:
-    return RuleResult(
+    result = RuleResult(
         rule=RULE,
         kind="fence",
         file="",
         line=0,
         mode="enforce",
         outcome=RuleOutcome.FAIL,
-        reason_code=code,
-        message=message,
-        fix=fix,
+        reason_code="not-reachable",
+        message="no manifest of this repository points to the blob, so nothing admits it",
+        fix="push the manifest that uses it, or pull by the image's tag or digest",
     )
-
-
-def _verdict(
-    request: Request, result: RuleResult, policy_revision: str, now: datetime, *, cacheable: bool
-) -> Verdict:
     return Verdict(
         kind=VerdictKind.DENY,
         request=request,
@@ -53,7 +29,7 @@ def _verdict(
         results=(result,),
         at=now,
         valid_until=None,
-        cacheable=cacheable,
+        cacheable=True,
     )
 
 

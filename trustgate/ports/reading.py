@@ -25,7 +25,7 @@ class ManifestReader(Protocol):
         ...
 
     def containing(self, repository: RepositoryName, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
-        """Manifests of the repository that name ``digest`` as a config, layer or child, the newest first."""
+        """Manifests of the repository that name ``digest`` as a config, layer or child."""
         ...
 
 

@@ -145,7 +145,7 @@ class SqlManifests:
             )
 
         both = named_by(tables.blob_ref).union(named_by(tables.child_ref)).subquery()
-        statement = select(both.c.digest).order_by(both.c.id.desc()).limit(limit)
+        statement = select(both.c.digest).order_by(both.c.id).limit(limit)
         return tuple(Digest(found) for found in self._scalars(statement))
 
     def _scalars(self, statement: Select[Any]) -> list[str]:
