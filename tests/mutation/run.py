@@ -72,10 +72,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 }
 _PATH, _TOKEN = "trustgate/evidence/certificate_path.py: ", "trustgate/evidence/timestamp_token.py: "
 _TRUST, _WEIGHING = "trustgate/evidence/trust_contents.py: ", "trustgate/evidence/weighing.py: "
-_ADMIT = "trustgate/flows/admit.py: "
 KNOWN: dict[str, str] = {
-    f"{_ADMIT}kept is None -> True": "what is put again is what is there",
-    f"{_ADMIT}judged.verdict.allowed or is_unreachable(judged.verdict) -> True": "a refusal kept is the same",
     f"{_PATH}candidate.subject != child.issuer -> False": "names are compared again with the signature",
     f"{_PATH}candidate in path -> False": "paths are bounded",
     "trustgate/evidence/shape.py: manifest.config is not None -> True": "what is no index has a config",

@@ -16,9 +16,11 @@ from trustgate.errors import StorageFull, StorageUnavailable, TrustgateError
 from trustgate.evidence.model import Role
 from trustgate.flows.access import Actor, permissions_on
 from trustgate.flows.arrivals import Judge
+from trustgate.flows.blob_walk import Reached, Recent, Walk, names
 from trustgate.flows.decision_ids import new_decision_id
 from trustgate.flows.evidence_rows import rows
 from trustgate.flows.gather import Gatherer
+from trustgate.flows.stored_evidence import Allowance
 from trustgate.flows.told import Told
 from trustgate.flows.verdict_cache import CacheKey, Judged, VerdictCache
 from trustgate.oci.digest import Digest
@@ -26,7 +28,7 @@ from trustgate.oci.manifest import Manifest, parse_manifest
 from trustgate.oci.names import RepositoryName, Tag
 from trustgate.policy.client_line import reason_phrase, refusal_line, warning_line
 from trustgate.policy.engine import evaluate
-from trustgate.policy.fence import is_unreachable, unreachable_blob
+from trustgate.policy.fence import not_all_judged, unreachable_blob
 from trustgate.policy.model import Action, Request, Verdict, VerdictKind
 from trustgate.policy.policy_set import PolicySet
 from trustgate.policy.signature_tags import refusal, why_not
@@ -43,6 +45,8 @@ from trustgate.ports import (
 
 MAX_MANIFESTS_OF_BLOB = 256
 """Manifests that are judged before a blob is refused; the first yes ends the search."""
+MAX_JUDGED_OF_BLOB = 256
+"""Judgements that one walk makes anew; those from memory are free, so the next request goes on."""
 MAX_TAGS_OF_MANIFEST = 16
 """Tags by which a manifest is judged for its blobs, beside its digest."""
 
@@ -109,6 +113,7 @@ class Gate:
         self._saving = Lock()
         self._told = Told(clock)
         self.cache = VerdictCache(clock)
+        self._recent = Recent()
         self._blob_cache = VerdictCache(clock)  # apart: a blob's digest may be a manifest's too
 
     # --- questions -------------------------------------------------------------------------------
@@ -116,7 +121,9 @@ class Gate:
     def pull(self, manifest: StoredManifest, actor: Actor, *, tag: Tag | None) -> Admission:
         """May ``actor`` have this manifest? ``tag`` is the name it was asked for by, if any."""
         request = Request(Action.PULL, manifest.repository, manifest.digest, actor.caller, tag)
-        return self._answer(self._judge(request, manifest.role))
+        admitted = self._answer(self._judge(request, manifest.role))
+        self._recent.add(request)
+        return admitted
 
     def blob(self, repository: RepositoryName, digest: Digest, actor: Actor) -> Verdict | None:
         """May ``actor`` have this blob? Yes when a manifest admitted for them here reaches it.
@@ -129,13 +136,12 @@ class Gate:
         if not policies.gates_pulls_of(repository):
             return None
         kept = self._blob_cache.get(key, vector, policies)
-        judged = kept or self._reach(Action.PULL, repository, digest, actor)
-        if (
-            kept is None
-            and judged.verdict.cacheable
-            and (judged.verdict.allowed or is_unreachable(judged.verdict))
-        ):
-            self._blob_cache.put(key, vector, policies, judged)
+        judged = kept
+        if judged is None:
+            reached = self._reach(Action.PULL, repository, digest, actor)
+            judged = reached.judged
+            if reached.keep:
+                self._blob_cache.put(key, vector, policies, judged, until=reached.until)
         if not judged.verdict.allowed:
             self._answer(judged)
         return judged.verdict
@@ -145,7 +151,7 @@ class Gate:
         if not self._policies().gates_pulls_of(source):
             return True
         both = (Action.PULL, Action.MOUNT)
-        return all(self._reach(action, source, digest, actor).verdict.allowed for action in both)
+        return all(self._reach(action, source, digest, actor).judged.verdict.allowed for action in both)
 
     def referrers(
         self, repository: RepositoryName, found: Sequence[StoredManifest], actor: Actor
@@ -215,25 +221,45 @@ class Gate:
 
     # --- answers ---------------------------------------------------------------------------------
 
-    def _reach(self, action: Action, repository: RepositoryName, digest: Digest, actor: Actor) -> Judged:
-        """The first yes of a manifest that points to the blob; else the first no."""
+    def _reach(self, action: Action, repository: RepositoryName, digest: Digest, actor: Actor) -> Reached:
+        """The first yes of a manifest that points to the blob; else the first no, if all were asked."""
+        walk = Walk()
         refusals: list[Judged] = []
-        for request, role in self._ways_to(action, repository, digest, actor):
-            judged = self._judge(request, role)
+        for request, role in self._ways_to(action, repository, digest, actor, walk):
+            if walk.judged >= MAX_JUDGED_OF_BLOB:
+                walk.whole = False
+                break
+            judged = self._judge(request, role, walk)
             if judged.verdict.allowed:
-                return judged
+                return Reached(judged, keep=judged.verdict.cacheable)
             refusals.append(judged)
-        if refusals:
-            return refusals[0]
-        return self._unreachable(Request(action, repository, digest, actor.caller))
+        about = Request(action, repository, digest, actor.caller)
+        if not walk.whole:
+            return Reached(self._not_all(about, len(refusals)), keep=False)
+        if not refusals:
+            return Reached(self._unreachable(about), keep=True)
+        # A refusal lasts as long as each that it is made of.
+        ends = [one.verdict.valid_until for one in refusals if one.verdict.valid_until is not None]
+        keep = all(one.verdict.cacheable for one in refusals)
+        return Reached(refusals[0], keep, min(ends, default=None))
+
+    def _not_all(self, request: Request, judged: int) -> Judged:
+        now = self._clock.now()
+        revision = self._policies().revision
+        return self._fenced(not_all_judged(request, judged, policy_revision=revision, now=now), now)
 
     def _ways_to(
-        self, action: Action, repository: RepositoryName, digest: Digest, actor: Actor
+        self, action: Action, repository: RepositoryName, digest: Digest, actor: Actor, walk: Walk
     ) -> Iterator[tuple[Request, Role]]:
         """Every manifest that points to the blob, by digest and by the tags it has."""
-        for manifest in self._reaching(repository, digest):
-            tags = self._manifests.tags_of(repository, manifest.digest)[:MAX_TAGS_OF_MANIFEST]
-            for tag in (None, *tags):
+        recent = self._recent.of(repository, actor.caller)
+        own = {one.tag for one in recent}
+        for manifest in self._reaching(repository, digest, recent, walk):
+            tags = sorted(
+                self._manifests.tags_of(repository, manifest.digest), key=lambda tag: tag not in own
+            )
+            walk.whole = walk.whole and len(tags) <= MAX_TAGS_OF_MANIFEST
+            for tag in (None, *tags[:MAX_TAGS_OF_MANIFEST]):
                 yield Request(action, repository, manifest.digest, actor.caller, tag), manifest.role
 
     def _unreachable(self, request: Request) -> Judged:
@@ -249,17 +275,27 @@ class Gate:
             DecisionRecord(new_decision_id(now), verdict, evidence=(), cached=False, duration_ms=0.0)
         )
 
-    def _reaching(self, repository: RepositoryName, digest: Digest) -> Iterator[StoredManifest]:
-        """One at a time: each may have megabytes."""
-        digests = self._manifests.containing(repository, digest, limit=MAX_MANIFESTS_OF_BLOB)
-        found = (self._manifests.find(repository, manifest) for manifest in digests)
-        return (manifest for manifest in found if manifest is not None)
+    def _reaching(
+        self, repository: RepositoryName, digest: Digest, recent: Sequence[Request], walk: Walk
+    ) -> Iterator[StoredManifest]:
+        """One at a time: each may have megabytes. First those that the caller was just admitted to."""
+        mine = tuple(dict.fromkeys(one.digest for one in recent))
+        for one in mine:
+            manifest = self._manifests.find(repository, one)
+            if manifest is not None and names(manifest, digest):
+                yield manifest
+        digests = self._manifests.containing(repository, digest, limit=MAX_MANIFESTS_OF_BLOB + 1)
+        walk.whole = walk.whole and len(digests) <= MAX_MANIFESTS_OF_BLOB
+        for one in digests[:MAX_MANIFESTS_OF_BLOB]:
+            manifest = self._manifests.find(repository, one) if one not in mine else None
+            if manifest is not None:
+                yield manifest
 
     def _role(self, repository: RepositoryName, digest: Digest) -> Role:
         stored = self._manifests.find(repository, digest)
         return stored.role if stored else Role.ARTIFACT
 
-    def _judge(self, request: Request, role: Role) -> Judged:
+    def _judge(self, request: Request, role: Role, walk: Walk | None = None) -> Judged:
         """The verdict, from the cache when nothing that it rests on has changed."""
         key = CacheKey(request.action, request.repository, request.digest, request.tag, request.caller)
         vector = self._freshness.vector(request.repository)  # before the evidence: a change then mismatches
@@ -268,19 +304,27 @@ class Gate:
         if kept is not None:
             self._observe(kept.verdict, 0.0, True)
             return kept
-        judged = self._ask(request, role, policies)
+        if walk is not None:
+            walk.judged += 1
+        judged = self._ask(request, role, policies, allowance=walk.allowance if walk else None)
         if judged.verdict.cacheable:
             self.cache.put(key, vector, policies, judged)
         return judged
 
     def _ask(
-        self, request: Request, role: Role, policies: PolicySet, arriving: Judge | None = None
+        self,
+        request: Request,
+        role: Role,
+        policies: PolicySet,
+        arriving: Judge | None = None,
+        *,
+        allowance: Allowance | None = None,
     ) -> Judged:
         began = self._clock.monotonic()
         now = self._clock.now()
         needs = policies.needs(request)
         evidence = self._gatherer.evidence(
-            request, role, needs=needs, policies=policies, now=now, arriving=arriving
+            request, role, needs=needs, policies=policies, now=now, arriving=arriving, allowance=allowance
         )
         verdict = evaluate(policies, request, evidence, now)
         took_s = self._clock.monotonic() - began

@@ -45,6 +45,7 @@ class ChartIndex:
         self._manifests = manifests
         self._charts = charts
         self._kept: OrderedDict[RepositoryName, tuple[int, tuple[IndexEntry, ...]]] = OrderedDict()
+        self._weight = 0
         self._lock = Lock()
 
     def of(self, project: str, actor: Actor) -> tuple[IndexEntry, ...]:
@@ -96,11 +97,12 @@ class ChartIndex:
 
     def _keep(self, repository: RepositoryName, revision: int, entries: tuple[IndexEntry, ...]) -> None:
         with self._lock:
-            self._kept.pop(repository, None)
+            if repository in self._kept:
+                self._weight -= _weight(self._kept.pop(repository)[1])
             self._kept[repository] = (revision, entries)
-            weight = sum(_weight(kept) for _, kept in self._kept.values())
-            while weight > MAX_KEPT_BYTES:
-                weight -= _weight(self._kept.popitem(last=False)[1][1])
+            self._weight += _weight(entries)
+            while self._weight > MAX_KEPT_BYTES:
+                self._weight -= _weight(self._kept.popitem(last=False)[1][1])
 
     def _entry(self, repository: RepositoryName, tag: Tag) -> IndexEntry | None:
         stored = self._manifests.find(repository, tag)

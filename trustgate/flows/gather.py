@@ -82,12 +82,14 @@ class Gatherer:
         policies: PolicySet,
         now: datetime,
         arriving: Judge | None = None,
+        allowance: Allowance | None = None,
     ) -> Evidence:
         """Everything that ``needs`` names, for the digest of ``request``. Raises ``StorageUnavailable``.
 
         ``arriving`` judges what the request itself would add; without it nothing is known of that.
+        ``allowance`` is what may be judged anew, where several questions share one.
         """
-        look = _Look(self, request.repository, needs, policies, now)
+        look = _Look(self, request.repository, needs, policies, now, allowance or Allowance())
         subject = look.subject(request.digest, role, platform="", depth=0, tag=request.tag)
         parents = look.parents(request.digest) if needs & _OF_PARENTS else ()
         tag = self._tag_state(request) if Need.TAG in needs else NOT_ASKED
@@ -154,6 +156,7 @@ class _Look:
         needs: frozenset[Need],
         policies: PolicySet,
         now: datetime,
+        allowance: Allowance,
     ) -> None:
         self._gatherer = gatherer
         self._repository = repository
@@ -163,7 +166,7 @@ class _Look:
         self._budget = MAX_CHILDREN
         self._judged: dict[Digest, SubjectEvidence] = {}
         self._cut = False
-        self._allowance = Allowance()
+        self._allowance = allowance
 
     def subject(
         self, digest: Digest, role: Role, *, platform: str, depth: int, tag: Tag | None = None

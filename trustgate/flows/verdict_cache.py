@@ -50,6 +50,7 @@ class _Entry:
     judged: Judged
     vector: Revisions
     policies: PolicySet
+    until: datetime | None
     at: datetime
     at_monotonic: float
 
@@ -75,9 +76,22 @@ class VerdictCache:
             self._entries.move_to_end(key)
             return entry.judged
 
-    def put(self, key: CacheKey, vector: Revisions, policies: PolicySet, judged: Judged) -> None:
-        """Keep ``judged`` under the vector that was read before its evidence."""
-        entry = _Entry(judged, vector, policies, self._clock.now(), self._clock.monotonic())
+    def put(
+        self,
+        key: CacheKey,
+        vector: Revisions,
+        policies: PolicySet,
+        judged: Judged,
+        *,
+        until: datetime | None = None,
+    ) -> None:
+        """Keep ``judged`` under the vector that was read before its evidence.
+
+        ``until``: when something else that the answer rests on turns, where that is sooner.
+        """
+        ends = [moment for moment in (until, judged.verdict.valid_until) if moment is not None]
+        until = min(ends, default=None)
+        entry = _Entry(judged, vector, policies, until, self._clock.now(), self._clock.monotonic())
         with self._lock:
             self._entries[key] = entry
             self._entries.move_to_end(key)
@@ -89,5 +103,4 @@ class VerdictCache:
         if self._clock.monotonic() - entry.at_monotonic > MAX_AGE_S:
             return False
         now = self._clock.now()
-        until = entry.judged.verdict.valid_until
-        return now >= entry.at and (until is None or now < until)
+        return now >= entry.at and (entry.until is None or now < entry.until)

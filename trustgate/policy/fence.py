@@ -33,6 +33,26 @@ def unreachable_blob(request: Request, *, policy_revision: str, now: datetime) -
     )
 
 
-def is_unreachable(verdict: Verdict) -> bool:
-    """Whether it is this refusal: time can't turn it, only a push can."""
-    return any(result.rule == RULE for result in verdict.results)
+def not_all_judged(request: Request, judged: int, *, policy_revision: str, now: datetime) -> Verdict:
+    """The refusal of a blob when more manifests and tags lead to it than one request judges."""
+    result = RuleResult(
+        rule=RULE,
+        kind="fence",
+        file="",
+        line=0,
+        mode="enforce",
+        outcome=RuleOutcome.UNKNOWN,
+        reason_code="not-all-judged",
+        message=f"none of {judged} images and tags that lead to the blob is admitted, and there are more "
+        "that were not judged",
+        fix="pull the image by its tag or digest first, then its layers",
+    )
+    return Verdict(
+        kind=VerdictKind.DENY,
+        request=request,
+        policy_revision=policy_revision,
+        results=(result,),
+        at=now,
+        valid_until=None,
+        cacheable=False,
+    )

@@ -25,7 +25,10 @@ class ManifestReader(Protocol):
         ...
 
     def containing(self, repository: RepositoryName, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
-        """Manifests of the repository that name ``digest`` as a config, layer or child."""
+        """Manifests of the repository that name ``digest`` as a config, layer or child.
+
+        The newest first, and in turns of those who pushed them: nobody's flood hides another's.
+        """
         ...
 
 

@@ -138,14 +138,15 @@ class SqlManifests:
     def containing(self, repository: RepositoryName, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
         def named_by(refs: Any) -> Select[Any]:
             return (
-                select(_manifest.c.id, _manifest.c.digest)
+                select(_manifest.c.id, _manifest.c.digest, _manifest.c.pushed_by)
                 .join(refs, refs.c.manifest_id == _manifest.c.id)
                 .join(_repository, _repository.c.id == _manifest.c.repository_id)
                 .where(_repository.c.name == str(repository), refs.c.digest == str(digest))
             )
 
         both = named_by(tables.blob_ref).union(named_by(tables.child_ref)).subquery()
-        statement = select(both.c.digest).order_by(both.c.id).limit(limit)
+        turn = func.row_number().over(partition_by=both.c.pushed_by, order_by=both.c.id.desc())
+        statement = select(both.c.digest).order_by(turn, both.c.id.desc()).limit(limit)
         return tuple(Digest(found) for found in self._scalars(statement))
 
     def _scalars(self, statement: Select[Any]) -> list[str]:

@@ -447,6 +447,34 @@ def test_a_store_that_is_down_is_told_to_the_log_only(
     assert "the disk under /secret is gone" in caplog.text
 
 
+def forget(shop: Shop) -> None:
+    shop.flow._index._kept.clear()
+    shop.flow._index._weight = 0
+
+
+def test_what_the_index_keeps_is_weighed_when_it_comes_and_goes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not with each other repository that is kept."""
+    shop.upload(PACKAGE)
+    (entry,) = shop.flow._index.of("shop", actors(PUSHER))
+    weighed: list[object] = []
+    weight = chart_index._weight
+
+    def counted(entries: tuple[chart_index.IndexEntry, ...]) -> int:
+        weighed.append(entries)
+        return weight(entries)
+
+    monkeypatch.setattr(chart_index, "_weight", counted)
+    forget(shop)
+    for number in range(20):
+        shop.flow._index._keep(RepositoryName(f"shop/r{number}"), 1, (entry,))
+    assert len(weighed) == 20
+    for revision in range(20):
+        shop.flow._index._keep(RepositoryName("shop/r0"), revision, (entry,))
+    assert shop.flow._index._weight == 20 * weight((entry,)), "what is replaced is not weighed twice"
+
+
 def test_limits_of_the_index(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         shop.upload(pgp.package(chart=f"name: {name}\nversion: 1.0.0\n"))
@@ -458,11 +486,11 @@ def test_limits_of_the_index(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(chart_index, "MAX_KEPT_BYTES", chart_index.ENTRY_BYTES * 2 - 1)
     monkeypatch.setattr(chart_index, "MAX_INDEX_CHARTS", 9)
     monkeypatch.setattr(chart_index, "MAX_INDEX_REPOSITORIES", 9)
-    shop.flow._index._kept.clear()
+    forget(shop)
     assert set(shop.entries()) == {"a", "b", "c"}
     assert len(shop.flow._index._kept) == 1
     monkeypatch.setattr(chart_index, "MAX_INDEX_BYTES", 10)
-    shop.flow._index._kept.clear()
+    forget(shop)
     assert shop.get("/charts/shop/index.yaml").status == 405
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.unit.gate.conftest import Gated
+from trustgate.flows import admit
 from trustgate.flows.gather import Gatherer
 from trustgate.oci.digest import Digest
 from trustgate.oci.names import RepositoryName, Tag
@@ -85,8 +86,67 @@ def test_evidence_is_gathered_once_for_an_image_and_its_blobs(
             scope = gated.ask("prod", "GET", f"/token?scope=repository:{WEB}:pull")
             bearer = f"Bearer {json.loads(scope.body)['token']}"
             assert gated.request("GET", path, {"authorization": bearer}).status == 200
-    assert asked.count(f"containing {layer}") == 1, asked
+    assert asked.count(f"containing {layer}") == 0, "it is of what they were just admitted to"
     assert len(asked) <= 4, asked
+
+
+def builds(gated: Gated, count: int, *tags: str) -> tuple[Digest, list[Digest]]:
+    """A layer, and as many images around it, the oldest first; each has these tags, with its number."""
+    first = gated.push(WEB, "1", "shared")
+    document = json.loads(gated.ask("ci", "GET", f"/v2/{WEB}/manifests/{first}").body)
+    made = [first]
+    headers = {"authorization": gated.authorization("ci"), "content-type": document["mediaType"]}
+    for number in range(1, count):
+        raw = json.dumps(document | {"annotations": {"build": str(number)}}).encode()
+        path = f"/v2/{WEB}/manifests/{Digest.of(raw)}?" + "&".join(f"tag={tag}{number}" for tag in tags)
+        assert gated.request("PUT", path, headers, raw).status == 201
+        made.append(Digest.of(raw))
+    gated.settle()
+    return Digest(document["layers"][0]["digest"]), made
+
+
+def test_a_layer_is_looked_for_in_the_newest_images_first(
+    gated: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admit, "MAX_MANIFESTS_OF_BLOB", 2)
+    layer, made = builds(gated, 5)
+    gated.sign(WEB, made[-1])
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/blobs/{layer}").status == 200
+
+
+@pytest.mark.parametrize("limit", ["MAX_MANIFESTS_OF_BLOB", "MAX_JUDGED_OF_BLOB"])
+def test_a_layer_of_what_was_just_admitted_is_served_however_many_share_it(
+    gated: Gated, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(admit, limit, 2)
+    layer, made = builds(gated, 5)
+    gated.sign(WEB, made[1])
+    refused = gated.ask("prod", "GET", f"/v2/{WEB}/blobs/{layer}")
+    assert refused.status == 403
+    assert "there are more that were not judged" in refused.error["message"]
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/{made[1]}").status == 200
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/blobs/{layer}").status == 200
+
+
+def test_a_walk_that_judged_so_much_goes_on_with_the_next_request(
+    gated: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admit, "MAX_JUDGED_OF_BLOB", 2)
+    layer, made = builds(gated, 5)
+    gated.sign(WEB, made[0])
+    asked = [gated.ask("prod", "GET", f"/v2/{WEB}/blobs/{layer}").status for _ in range(5)]
+    assert (asked[0], asked[-1]) == (403, 200)
+
+
+def test_a_refusal_that_is_whole_is_remembered(gated: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, made = builds(gated, 3, "a", "b")
+    asked: list[str] = []
+    monkeypatch.setattr(gated.server.store.manifests, "containing", _Counted(gated, asked))
+    for _ in range(3):
+        assert gated.ask("prod", "GET", f"/v2/{WEB}/blobs/{layer}").status == 403
+    assert asked.count(f"containing {layer}") == 1
+    gated.sign(WEB, made[1])
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/blobs/{layer}").status == 200
 
 
 class _Counted:
