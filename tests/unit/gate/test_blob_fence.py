@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.unit.gate.conftest import Gated
+from tests.unit.gate.conftest import ROOT, SIGNED, Gated
 from trustgate.flows import admit
 from trustgate.flows.gather import Gatherer
 from trustgate.oci.digest import Digest
@@ -159,3 +159,19 @@ class _Counted:
     def __call__(self, repository: RepositoryName, digest: Digest, *, limit: int) -> tuple[Digest, ...]:
         self._asked.append(f"containing {digest}")
         return self._real(repository, digest, limit=limit)
+
+
+def test_other_tags_of_an_admitted_image_are_in_nobodys_way(gated: Gated) -> None:
+    """Where only some tags may be pulled, a client has shown by which it came."""
+    digest = gated.push(str(WEB), "v1", "web")
+    gated.sign(str(WEB), digest)
+    only_versions = SIGNED.replace("scope: {", "scope: {tags: {include: ['v*'], untagged: exclude}, ")
+    closed = ROOT.replace("pull: allow", "pull: deny")
+    gated.set_policy({"trustgate.yaml": closed, "policies/prod.yaml": only_versions})
+    raw = gated.ask("prod", "GET", f"/v2/{WEB}/manifests/v1").body
+    with gated.client("ci", str(WEB)) as client:
+        for number in range(admit.MAX_TAGS_OF_MANIFEST + 1):
+            client.put_manifest(raw, json.loads(raw)["mediaType"], Tag(f"a{number}"))
+    layer = json.loads(raw)["layers"][0]["digest"]
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/v1").status == 200
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/blobs/{layer}").status == 200
