@@ -140,6 +140,14 @@ def test_nobody_hides_a_signature_by_pushing_over_it(gated: Gated, pusher: str) 
     assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 403
 
 
+def test_a_strangers_bundle_hides_no_signature_under_the_tag(gated: Gated) -> None:
+    """cosign 3 looks at the tag only where there is no bundle."""
+    digest = gated.push(WEB, "1", "hello")
+    gated.sign(WEB, digest, ec.generate_private_key(ec.SECP256R1()))
+    gated.sign(WEB, digest, legacy=True)
+    assert gated.ask("prod", "GET", f"/v2/{WEB}/manifests/1").status == 200
+
+
 def test_nobody_hides_a_signature_by_calling_it_something_else_first(gated: Gated, pusher: str) -> None:
     digest = gated.push(WEB, "1", "hello")
     tag = legacy_signature_tag(digest)

@@ -113,6 +113,7 @@ LATE = "is not supported by this version"
         (in_trust("attestors: []\n"), "TG2007 expected a mapping, found a list"),
         (in_trust("attestors:\n  ci: {type: x509, issuer: x, identity: y}\n"), f"4:14: error TG2005 x509 {LATE}"),
         (in_trust("attestors:\n  ci: {type: keyless, issuer: x, identity: y}\n"), '4:3: error TG2006 missing key "trustRoot": attestor "ci" is of type keyless'),
+        (in_trust("attestors:\n  ci: {type: keyless, identity: y, trustRoot: mine}\n"), '4:3: error TG2006 missing key "issuer": attestor "ci" is of type keyless'),
         (in_trust("attestors:\n  ci: {type: keyless, issuer: x, identity: y, trustRoot: mine}\n"), '4:58: error TG2010 no trust root "mine"'),
         (in_trust("attestors:\n  ci: {type: keyless, issuer: x, identity: {regex: 'y'}, trustRoot: mine}\n"), "4:34: error TG2007 the pattern 'y' is not anchored"),
         (in_trust("attestors:\n  ci: {type: keyless, issuer: {glob: x}, identity: y, trustRoot: mine}\n"), "TG2007 expected a text, or {regex: '^...$'}"),

@@ -233,6 +233,17 @@ def test_weak_keys_do_not_count() -> None:
     assert "RSA with 1024 bits" in fact.reason
 
 
+def test_a_weak_subkey_of_a_strong_key_does_not_count() -> None:
+    both = KEY.public() + WEAK.public()
+    trust = gpg_trust(both, [KEY.fingerprint])
+    bound = replace(trust.keys[WEAK.fingerprint], primary=KEY.fingerprint)
+    trust = replace(trust, keys={**trust.keys, WEAK.fingerprint: bound})
+    simulator = OpenPgpSimulator({both: WEAK}, change={"primary_key": KEY.fingerprint})
+    fact = judged(signed(key=WEAK), attestors=[Attestor("both", trust)], simulator=simulator)
+    assert (fact.outcome, fact.signers) == (Outcome.UNTRUSTED, ())
+    assert "RSA with 1024 bits" in fact.reason
+
+
 def test_sha1_and_dsa_are_refused_before_anyone_is_asked() -> None:
     simulator = OpenPgpSimulator({KEY.public(): KEY})
     fact = judged(signed(hash_id=2), simulator=simulator)
