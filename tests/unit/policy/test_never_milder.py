@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.policy.scenes import (
@@ -16,6 +16,7 @@ from tests.unit.policy.scenes import (
     UNSCANNED,
     UNSIGNED,
     attested,
+    by,
     evidence,
     fact,
     finding,
@@ -158,6 +159,10 @@ def test_less_evidence_never_allows_more(policies: object, whole: Evidence, choo
         assert after.kind is VerdictKind.DENY
 
 
+SIGNED = policy_set(policy(signed("{attestor: ci}")), attestors=NAMES)
+
+
+@example(SIGNED, evidence(subject(signatures=by("ci"))), list(FOREIGN))
 @settings(max_examples=200)
 @given(st.sampled_from(SETS), wholes, st.lists(st.sampled_from(FOREIGN), min_size=1, max_size=3))
 def test_foreign_signatures_never_deny(
