@@ -184,3 +184,31 @@ def _joined(what: SubjectEvidence, foreign: list[SignatureFact]) -> SubjectEvide
     if isinstance(what.attestations, Known):
         what = replace(what, attestations=Known((*STRANGE, *what.attestations.value)))
     return replace(what, children=tuple(_joined(child, foreign) for child in what.children))
+
+
+ONLY_SIGNED = [policy_set(policy(signed(require)), attestors=NAMES) for require in REQUIREMENTS]
+BY_ALL = [fact(name) for name in NAMES]
+
+
+@given(
+    st.sampled_from(ONLY_SIGNED),
+    st.lists(st.sampled_from(FOREIGN), min_size=1, max_size=4).flatmap(
+        lambda foreign: st.permutations([*BY_ALL, *foreign])
+    ),
+)
+def test_what_is_signed_stays_so_among_strangers(policies: object, mixed: list[SignatureFact]) -> None:
+    """Each requirement is met here, which what is drawn at random hardly ever does."""
+    assert judge(policies, evidence(subject(signatures=Known(tuple(mixed))))).kind is VerdictKind.ALLOW  # type: ignore[arg-type]
+
+
+@given(st.sampled_from(ONLY_SIGNED), st.lists(st.sampled_from([*BY_ALL, *FOREIGN]), max_size=6), st.data())
+def test_a_signature_less_never_allows(
+    policies: object, facts: list[SignatureFact], choose: st.DataObject
+) -> None:
+    left = [one for one in facts if choose.draw(st.booleans())]
+    fewer, all_of_them = (
+        judge(policies, evidence(subject(signatures=Known(tuple(some)))))  # type: ignore[arg-type]
+        for some in (left, facts)
+    )
+    if fewer.kind is VerdictKind.ALLOW:
+        assert all_of_them.kind is VerdictKind.ALLOW
