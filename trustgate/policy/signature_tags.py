@@ -15,7 +15,8 @@ from trustgate.evidence.model import Role
 from trustgate.evidence.shape import MAX_SIGNATURE_LAYERS
 from trustgate.oci import media
 from trustgate.oci.manifest import Manifest
-from trustgate.policy.model import Request, RuleOutcome, RuleResult, Verdict, VerdictKind
+from trustgate.policy.house_rule import house_refusal
+from trustgate.policy.model import Request, Verdict
 
 RULE: Final = "registry/signature-tags"
 _ATTACHED: Final = re.compile(r"sha256-[0-9a-f]{64}\.(sig|att)")
@@ -79,24 +80,6 @@ def _entries(manifest: Manifest) -> tuple[str, ...]:
 
 def refusal(request: Request, code: str, message: str, *, policy_revision: str, now: datetime) -> Verdict:
     """The verdict on such a push."""
-    fix = _FIXES[code]
-    result = RuleResult(
-        rule=RULE,
-        kind="fence",
-        file="",
-        line=0,
-        mode="enforce",
-        outcome=RuleOutcome.FAIL,
-        reason_code=code,
-        message=message,
-        fix=fix,
-    )
-    return Verdict(
-        kind=VerdictKind.DENY,
-        request=request,
-        policy_revision=policy_revision,
-        results=(result,),
-        at=now,
-        valid_until=None,
-        cacheable=False,
+    return house_refusal(
+        request, RULE, code, message, fix=_FIXES[code], policy_revision=policy_revision, now=now
     )

@@ -117,8 +117,8 @@ def _undecided(check: Signers, facts: Sequence[_Fact], now: datetime) -> Iterato
         if not _may_turn(fact) or _is_allowed(check.only, fact, now):
             continue
         if isinstance(fact, SignatureFact) and fact.early:
-            why = f"it is dated after {now:%Y-%m-%dT%H:%M:%SZ}, or a certificate of its begins then"
-            fix = "sign it anew, with the right time and a valid certificate"
+            why = f"it, or one of its certificates, is dated after {now:%Y-%m-%dT%H:%M:%SZ}"
+            fix = "sign it anew, at the right time"
         else:
             why, fix = f"the state of its certificates is unknown ({fact.reason})", _AGAIN
         message = f"who signed it can't be judged now: {why}"
